@@ -1,0 +1,107 @@
+// Package blob keeps immutable bytes under keys that are used once.
+//
+// It has not heard of repositories, tags, manifests or digests. A [Store] is handed
+// bytes for a new key and answers with them later; what they mean is decided one
+// floor up. The drivers are next door: fs on a disk, mem in a map. blobtest says
+// what every driver must do.
+package blob
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+)
+
+// What a driver can answer besides faults of its own.
+var (
+	ErrNotExist = errors.New("blob: no such object")
+	ErrFull     = errors.New("blob: storage is full")
+	// ErrLost says that the bytes of a suspended write are not all there any more.
+	ErrLost = errors.New("blob: unfinished object is gone")
+)
+
+// Key names an object: two hexadecimal digits that spread objects over folders, a
+// slash, and 32 more that nobody else will use.
+type Key string
+
+// NewKey makes a key. It is never made from content, so an object that is being
+// deleted and the same bytes pushed again cannot meet.
+func NewKey() Key {
+	var id [16]byte
+	rand.Read(id[:]) // never fails
+	s := hex.EncodeToString(id[:])
+	return Key(s[:2] + "/" + s)
+}
+
+// ParseKey checks that s is a key, and so is safe as the name of a file.
+func ParseKey(s string) (Key, error) {
+	if len(s) != 35 || s[2] != '/' || s[:2] != s[3:5] {
+		return "", fmt.Errorf("blob: %q is not a key", s)
+	}
+	if _, err := hex.DecodeString(s[3:]); err != nil {
+		return "", fmt.Errorf("blob: %q is not a key", s)
+	}
+	return Key(s), nil
+}
+
+// Store keeps objects. It is safe for concurrent use; a single key has one writer
+// at a time, which the caller sees to.
+type Store interface {
+	// Create begins the object of key. Nothing can be read under key before Commit.
+	// Errors: ErrFull.
+	Create(ctx context.Context, key Key) (Writer, error)
+
+	// Resume continues the object of key where [Writer.Suspend] left it; whatever was
+	// written after that is cut off. Errors: ErrLost, ErrFull.
+	Resume(ctx context.Context, key Key, state []byte) (Writer, error)
+
+	// Discard frees what an unfinished object holds. state is that of the last
+	// Suspend, or nil if there was none. An object that is committed, or was never
+	// begun, is left alone without an error.
+	Discard(ctx context.Context, key Key, state []byte) error
+
+	// Open opens a committed object for reading; on a disk the result is an *os.File.
+	// Errors: ErrNotExist.
+	Open(ctx context.Context, key Key) (io.ReadSeekCloser, error)
+
+	// Size is the number of bytes of a committed object. Errors: ErrNotExist.
+	Size(ctx context.Context, key Key) (int64, error)
+
+	// Delete removes a committed object. One that is not there is no error.
+	Delete(ctx context.Context, key Key) error
+
+	// All yields every object, in no order, for checks that walk the whole store.
+	All(ctx context.Context) iter.Seq2[Object, error]
+}
+
+// Object is an entry of [Store.All].
+type Object struct {
+	Key       Key
+	Size      int64
+	Committed bool      // false for an object that is being written or was abandoned
+	ChangedAt time.Time // when bytes last arrived
+}
+
+// Writer writes one object. It ends with exactly one of Suspend, Commit or Close;
+// a Close after that does nothing, so it can be deferred.
+type Writer interface {
+	// Write appends. After a short write the error tells why, ErrFull among others,
+	// and the bytes that were counted are kept.
+	io.Writer
+
+	// Suspend makes what was written durable and ends this writer. The state it
+	// returns lets [Store.Resume] go on, in this process or another.
+	Suspend(ctx context.Context) (state []byte, err error)
+
+	// Commit makes the object whole, durable and readable.
+	Commit(ctx context.Context) error
+
+	// Close lets go of the writer. Bytes written since the last Suspend are lost, the
+	// rest stays resumable.
+	Close() error
+}

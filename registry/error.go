@@ -46,6 +46,7 @@ var (
 	ErrManifestReferenced  = newError(CodeUnsupported, "an index refers to the manifest; delete the index first")
 	ErrUnauthorized        = newError(CodeUnauthorized, "authentication required")
 	ErrDenied              = newError(CodeDenied, "access denied")
+	ErrPageInvalid         = newError(CodeUnsupported, "the page asked for is not valid")
 	ErrUnsupported         = newError(CodeUnsupported, "the operation is not supported")
 	ErrTooManyRequests     = newError(CodeTooManyRequests, "too many requests; slow down")
 	ErrUnavailable         = newError(CodeUnavailable, "the registry is busy; try again shortly")

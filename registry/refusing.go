@@ -71,8 +71,8 @@ func (Refusing) Repositories(context.Context, Name, int) ([]Name, error) {
 
 func (Refusing) Tags(context.Context, Name, Tag, int) ([]Tag, error) { return nil, ErrUnsupported }
 
-func (Refusing) Referrers(context.Context, Name, ReferrersQuery) ([]Descriptor, error) {
-	return nil, ErrUnsupported
+func (Refusing) Referrers(context.Context, Name, ReferrersQuery) ([]Descriptor, bool, error) {
+	return nil, false, ErrUnsupported
 }
 
 func (Refusing) BlobRepositories(context.Context, digest.Digest, Name, int) ([]Name, error) {

@@ -110,9 +110,10 @@ type Lister interface {
 	Tags(ctx context.Context, repo Name, last Tag, limit int) ([]Tag, error)
 
 	// Referrers lists the manifests of repo whose subject is q.Subject, by digest.
-	// A subject that is not there has no referrers, or has them in advance.
-	// Errors: ErrNameUnknown.
-	Referrers(ctx context.Context, repo Name, q ReferrersQuery) ([]Descriptor, error)
+	// A subject that is not there has no referrers, or has them in advance. Since
+	// annotations may be long, a page may end before q.Limit; more tells whether
+	// anything follows. Errors: ErrNameUnknown.
+	Referrers(ctx context.Context, repo Name, q ReferrersQuery) (page []Descriptor, more bool, err error)
 
 	// BlobRepositories lists repositories in which the blob is visible.
 	BlobRepositories(ctx context.Context, d digest.Digest, last Name, limit int) ([]Name, error)

@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+	"berth/storage/blob"
+	"berth/storage/meta"
+)
+
+// blobType is what a blob is served as. What it is to a client stands in the
+// manifest that names it.
+const blobType = "application/octet-stream"
+
+func describe(b meta.Blob) registry.Descriptor {
+	return registry.Descriptor{MediaType: blobType, Digest: b.Digest, Size: b.Size}
+}
+
+// StatBlob implements [registry.Reader].
+func (e *Engine) StatBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Descriptor, error) {
+	b, err := e.meta.Blob(ctx, repo, d)
+	return describe(b), err
+}
+
+// OpenBlob implements [registry.Reader].
+func (e *Engine) OpenBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Blob, error) {
+	b, err := e.meta.Blob(ctx, repo, d)
+	if err != nil {
+		return registry.Blob{}, err
+	}
+	content, err := e.blobs.Open(ctx, b.Key)
+	if errors.Is(err, blob.ErrNotExist) {
+		e.log.ErrorContext(ctx, "the object of a blob is missing; berth fsck tells which images suffer",
+			"repository", repo, "digest", d, "key", b.Key)
+		err = registry.ErrBlobUnknown.With("the registry has lost blob %s; push it again", d)
+	}
+	return registry.Blob{Descriptor: describe(b), Content: content}, err
+}
+
+// MountBlob implements [registry.Writer].
+func (e *Engine) MountBlob(ctx context.Context, repo, from registry.Name, d digest.Digest) (registry.Descriptor, error) {
+	if from == "" {
+		holders, err := e.meta.BlobRepositories(ctx, d, "", 1)
+		if err != nil {
+			return registry.Descriptor{}, err
+		}
+		if len(holders) == 0 {
+			return registry.Descriptor{}, registry.ErrBlobUnknown
+		}
+		from = holders[0]
+	}
+	var b meta.Blob
+	err := e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
+		if b, err = tx.Blob(ctx, from, d); err != nil {
+			if errors.Is(err, registry.ErrNameUnknown) {
+				return registry.ErrBlobUnknown.With("repository %q does not exist", from)
+			}
+			return err
+		}
+		r, err := e.repository(ctx, tx, repo)
+		if err != nil {
+			return err
+		}
+		return tx.LinkBlob(ctx, r, d)
+	})
+	return describe(b), err
+}
+
+// DeleteBlob implements [registry.Deleter]. The bytes stay: other repositories may
+// use them, and garbage collection finds out.
+func (e *Engine) DeleteBlob(ctx context.Context, repo registry.Name, d digest.Digest) error {
+	return e.meta.Update(ctx, func(tx *meta.Tx) error {
+		r, err := tx.Repository(ctx, repo)
+		if err != nil {
+			return err
+		}
+		return tx.DeleteBlob(ctx, r, d)
+	})
+}
+
+// BlobRepositories implements [registry.Lister].
+func (e *Engine) BlobRepositories(ctx context.Context, d digest.Digest, last registry.Name, limit int) ([]registry.Name, error) {
+	return e.meta.BlobRepositories(ctx, d, last, limit)
+}
+
+// publish names the committed object of b and makes it visible in repo, in one
+// transaction with then. If the registry has the same bytes already, the new object
+// goes, unless the old one turns out to be lost: then it heals the blob.
+func (e *Engine) publish(ctx context.Context, repo registry.Name, b meta.Blob, then func(*meta.Tx) error) error {
+	lost, err := e.lostObject(ctx, b)
+	if err != nil {
+		return err
+	}
+	kept := true
+	err = e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
+		r, err := e.repository(ctx, tx, repo)
+		if err != nil {
+			return err
+		}
+		if err := then(tx); err != nil {
+			return err
+		}
+		if kept, err = tx.PutBlob(ctx, b); err != nil {
+			return err
+		}
+		if lost != "" {
+			kept = true
+			if err := tx.MoveBlob(ctx, lost, b); err != nil {
+				return err
+			}
+		}
+		return tx.LinkBlob(ctx, r, b.Digest)
+	})
+	if err != nil {
+		return err
+	}
+	if lost != "" {
+		e.log.WarnContext(ctx, "a push has healed a blob whose object was missing", "digest", b.Digest, "key", b.Key)
+	}
+	if !kept {
+		if err := e.blobs.Delete(ctx, b.Key); err != nil {
+			e.log.WarnContext(ctx, "the second copy of a blob stays behind; berth fsck lists it", "key", b.Key, "error", err)
+		}
+	}
+	return nil
+}
+
+// lostObject returns the key under which b should lie already but does not.
+func (e *Engine) lostObject(ctx context.Context, b meta.Blob) (blob.Key, error) {
+	known, err := e.meta.FindBlob(ctx, b.Digest)
+	if errors.Is(err, registry.ErrBlobUnknown) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	size, err := e.blobs.Size(ctx, known.Key)
+	switch {
+	case errors.Is(err, blob.ErrNotExist), err == nil && size != known.Size:
+		return known.Key, nil
+	case err != nil:
+		return "", fmt.Errorf("looking for the object of %s: %w", b.Digest, err)
+	}
+	return "", nil
+}

@@ -1,0 +1,69 @@
+// Package engine is the registry itself: it checks what arrives, gives bytes to
+// storage/blob and rows to storage/meta, and lets what belongs together become
+// visible together.
+//
+// The order that everything rests on: bytes first, made durable under a key that
+// nobody knows; then the row that gives them a name. A crash in between leaves an
+// object that nobody can see, which the upload's row leads to when it expires.
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"berth/registry"
+	"berth/storage/blob"
+	"berth/storage/meta"
+)
+
+// Options say how a registry behaves. The zero value is a registry in which pushing
+// creates no repositories and manifests must be complete.
+type Options struct {
+	// CreateOnPush makes a repository when the first blob or manifest is pushed to it.
+	CreateOnPush bool
+
+	// AllowSparse says in which repositories a manifest may name layers and manifests
+	// that are not there; nil means in none.
+	AllowSparse func(registry.Name) bool
+
+	Logger *slog.Logger
+}
+
+// Engine is a registry. It is safe for concurrent use.
+type Engine struct {
+	meta  *meta.DB
+	blobs blob.Store
+	opts  Options
+	log   *slog.Logger
+
+	mu   sync.Mutex
+	busy map[registry.UploadID]struct{} // uploads a request of this process is writing to
+}
+
+var _ registry.Registry = (*Engine)(nil)
+
+// New returns the registry whose rows are in db and whose bytes are in blobs.
+func New(db *meta.DB, blobs blob.Store, opts Options) *Engine {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.AllowSparse == nil {
+		opts.AllowSparse = func(registry.Name) bool { return false }
+	}
+	return &Engine{
+		meta:  db,
+		blobs: blobs,
+		opts:  opts,
+		log:   opts.Logger,
+		busy:  map[registry.UploadID]struct{}{},
+	}
+}
+
+// repository finds the repository that is pushed to, or makes it.
+func (e *Engine) repository(ctx context.Context, tx *meta.Tx, name registry.Name) (meta.Repository, error) {
+	if e.opts.CreateOnPush {
+		return tx.EnsureRepository(ctx, name)
+	}
+	return tx.Repository(ctx, name)
+}

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+	"berth/storage/blob"
+	"berth/storage/meta"
+)
+
+// StartUpload implements [registry.Writer].
+func (e *Engine) StartUpload(ctx context.Context, repo registry.Name, alg digest.Algorithm) (registry.Upload, error) {
+	u := meta.Upload{
+		ID:        registry.UploadID(uuid.NewString()),
+		Repo:      repo,
+		Key:       blob.NewKey(),
+		Algorithm: alg,
+	}
+	err := e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
+		if !e.opts.CreateOnPush {
+			if _, err := tx.Repository(ctx, repo); err != nil {
+				return err
+			}
+		}
+		u, err = tx.PutUpload(ctx, u)
+		return err
+	})
+	return status(u), err
+}
+
+// Upload implements [registry.Writer].
+func (e *Engine) Upload(ctx context.Context, repo registry.Name, id registry.UploadID) (registry.Upload, error) {
+	u, err := e.meta.Upload(ctx, repo, id)
+	return status(u), err
+}
+
+// AppendUpload implements [registry.Writer].
+func (e *Engine) AppendUpload(ctx context.Context, repo registry.Name, id registry.UploadID, c registry.Chunk) (registry.Upload, error) {
+	r, err := e.receive(ctx, repo, id, c)
+	if err != nil {
+		return status(r.upload), err
+	}
+	defer r.end()
+	err = r.suspend(ctx)
+	return status(r.upload), err
+}
+
+// FinishUpload implements [registry.Writer].
+func (e *Engine) FinishUpload(ctx context.Context, repo registry.Name, id registry.UploadID, c registry.Chunk, d digest.Digest) (registry.Descriptor, error) {
+	r, err := e.receive(ctx, repo, id, c)
+	if err != nil {
+		return registry.Descriptor{}, err
+	}
+	defer r.end()
+	// From here on the client's going away must not leave a step undone.
+	ctx = context.WithoutCancel(ctx)
+	b := meta.Blob{Digest: d, Key: r.upload.Key, Size: r.upload.Received}
+	if d.Algorithm() == r.upload.Algorithm {
+		if got := r.digest(); got != d {
+			return registry.Descriptor{}, r.refuse(ctx, got, d)
+		}
+	}
+	if err := r.writer.Commit(ctx); err != nil {
+		return registry.Descriptor{}, storageError(err)
+	}
+	if d.Algorithm() != r.upload.Algorithm {
+		// The client named its algorithm only now, so the bytes are read once more.
+		got, err := e.digest(ctx, b.Key, d.Algorithm())
+		if err != nil {
+			return registry.Descriptor{}, err
+		}
+		if got != d {
+			return registry.Descriptor{}, r.refuse(ctx, got, d)
+		}
+	}
+	err = e.publish(ctx, repo, b, func(tx *meta.Tx) error { return tx.DeleteUpload(ctx, r.upload) })
+	return describe(b), err
+}
+
+// PutBlob implements [registry.Writer]. It goes through an upload like any other, so
+// that bytes which arrived before a crash can be found and removed.
+func (e *Engine) PutBlob(ctx context.Context, repo registry.Name, c registry.Chunk, d digest.Digest) (registry.Descriptor, error) {
+	u, err := e.StartUpload(ctx, repo, d.Algorithm())
+	if err != nil {
+		return registry.Descriptor{}, err
+	}
+	desc, err := e.FinishUpload(ctx, repo, u.ID, c, d)
+	if err != nil {
+		// Nobody else knows the upload; what is left of it will never be resumed.
+		cleanup := e.CancelUpload(context.WithoutCancel(ctx), repo, u.ID)
+		if cleanup != nil && !errors.Is(cleanup, registry.ErrUploadUnknown) {
+			e.log.WarnContext(ctx, "a failed upload waits for its expiry", "upload", u.ID, "error", cleanup)
+		}
+	}
+	return desc, err
+}
+
+// CancelUpload implements [registry.Writer].
+func (e *Engine) CancelUpload(ctx context.Context, repo registry.Name, id registry.UploadID) error {
+	if !e.claim(id) {
+		return errBusy
+	}
+	defer e.release(id)
+	u, err := e.meta.Upload(ctx, repo, id)
+	if err != nil {
+		return err
+	}
+	return e.dropUpload(context.WithoutCancel(ctx), u)
+}
+
+// dropUpload removes an upload: first its bytes, so that a crash in between leaves
+// the row that leads to them. The key of an upload with a row is never that of a
+// blob, so a whole object may go too: a crash had come between its commit and its
+// row.
+func (e *Engine) dropUpload(ctx context.Context, u meta.Upload) error {
+	if err := e.blobs.Discard(ctx, u.Key, u.ObjectState); err != nil {
+		return fmt.Errorf("discarding upload %s: %w", u.ID, err)
+	}
+	if err := e.blobs.Delete(ctx, u.Key); err != nil {
+		return fmt.Errorf("discarding upload %s: %w", u.ID, err)
+	}
+	return e.meta.Update(ctx, func(tx *meta.Tx) error { return tx.DeleteUpload(ctx, u) })
+}
+
+var errBusy = registry.ErrRangeInvalid.With("another request is writing to this upload; wait for it, or ask for the range and go on there")
+
+// claim takes an upload for one request of this process. Between processes the
+// revision of the row decides.
+func (e *Engine) claim(id registry.UploadID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, taken := e.busy[id]; taken {
+		return false
+	}
+	e.busy[id] = struct{}{}
+	return true
+}
+
+func (e *Engine) release(id registry.UploadID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.busy, id)
+}
+
+func status(u meta.Upload) registry.Upload {
+	return registry.Upload{ID: u.ID, Repo: u.Repo, Algorithm: u.Algorithm, Offset: u.Received, StartedAt: u.StartedAt}
+}

@@ -1,0 +1,102 @@
+package oci
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"berth/registry"
+)
+
+// Access is what is known of a request when it has been answered.
+type Access struct {
+	RequestID  string
+	Method     string
+	Path       string
+	Remote     string
+	Agent      string
+	Principal  string
+	Repository registry.Name
+	Reference  string // tag, digest or upload
+	Status     int
+	Received   int64 // bytes of the request's body that were read
+	Sent       int64 // bytes of the answer's body
+	Started    time.Time
+	Took       time.Duration
+	Err        error // what went wrong, more than the client is told
+
+	body *countingBody
+}
+
+func newAccess(r *http.Request) *Access {
+	a := &Access{
+		RequestID: r.Header.Get("X-Request-Id"),
+		Method:    r.Method,
+		Path:      r.URL.Path,
+		Remote:    r.RemoteAddr,
+		Agent:     r.UserAgent(),
+		Started:   time.Now(),
+	}
+	if len(a.RequestID) == 0 || len(a.RequestID) > 64 {
+		a.RequestID = uuid.NewString()
+	}
+	a.body = &countingBody{ReadCloser: r.Body}
+	r.Body = a.body
+	return a
+}
+
+func (a *Access) finish(w *response, err error) {
+	a.Took = time.Since(a.Started)
+	a.Status = w.status
+	if a.Status == 0 {
+		a.Status = http.StatusOK
+	}
+	a.Received, a.Sent = a.body.n, w.sent
+	a.Err = err
+}
+
+func (a *Access) attrs() []slog.Attr {
+	attrs := make([]slog.Attr, 0, 13)
+	attrs = append(attrs,
+		slog.String("request_id", a.RequestID),
+		slog.String("method", a.Method),
+		slog.String("path", a.Path),
+		slog.Int("status", a.Status),
+		slog.Duration("took", a.Took),
+		slog.String("remote", a.Remote),
+	)
+	for _, s := range []slog.Attr{
+		slog.String("principal", a.Principal),
+		slog.String("repository", string(a.Repository)),
+		slog.String("reference", a.Reference),
+		slog.String("agent", a.Agent),
+	} {
+		if s.Value.String() != "" {
+			attrs = append(attrs, s)
+		}
+	}
+	if a.Received > 0 {
+		attrs = append(attrs, slog.Int64("received", a.Received))
+	}
+	if a.Sent > 0 {
+		attrs = append(attrs, slog.Int64("sent", a.Sent))
+	}
+	if a.Err != nil {
+		attrs = append(attrs, slog.Any("error", a.Err))
+	}
+	return attrs
+}
+
+type countingBody struct {
+	io.ReadCloser
+	n int64
+}
+
+func (b *countingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n += int64(n)
+	return n, err
+}

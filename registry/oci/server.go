@@ -1,0 +1,220 @@
+// Package oci serves a registry over HTTP as the OCI distribution specification
+// says: everything below /v2/. It turns requests into calls of a
+// [registry.Registry] and errors into what clients expect, and knows nothing of
+// what lies behind.
+//
+// https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+package oci
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"berth/auth"
+	"berth/registry"
+)
+
+// Options say how the registry is served. Authenticate and Challenge are required.
+type Options struct {
+	// Authenticate says who asks. An error is answered to the client.
+	Authenticate func(*http.Request) (auth.Principal, error)
+
+	// Challenge is the WWW-Authenticate header that goes with a 401: how to log in,
+	// and for what. err is the refusal.
+	Challenge func(r *http.Request, err error) string
+
+	// StallTimeout is how long a body may stand still, either way, before the
+	// connection is given up; zero means a minute.
+	StallTimeout time.Duration
+
+	// ChunkMinLength is offered to clients that push in chunks; zero means any size
+	// will do.
+	ChunkMinLength int64
+
+	Logger  *slog.Logger
+	Observe func(Access) // called after each request; may be nil
+}
+
+// Server is the HTTP face of a registry.
+type Server struct {
+	registry registry.Registry
+	opts     Options
+	router   *mux.Router
+}
+
+// handler answers one kind of request. It returns its error; ServeHTTP writes it.
+type handler func(*Server, http.ResponseWriter, *http.Request, request) error
+
+// The paths of the specification. Names are matched loosely and checked by
+// registry.ParseName, so that a bad one is told so instead of 404. They come first
+// that are asked for most.
+const (
+	manifestPath  = `/v2/{name:.+}/manifests/{reference}`
+	blobPath      = `/v2/{name:.+}/blobs/{digest:[^/]*:[^/]*|[^/]*%3[aA][^/]*}`
+	uploadPath    = `/v2/{name:.+}/blobs/uploads/{upload}`
+	uploadsPath   = `/v2/{name:.+}/blobs/uploads{slash:/?}`
+	anyBlobPath   = `/v2/{name:.+}/blobs/{digest}`
+	tagsPath      = `/v2/{name:.+}/tags/list`
+	referrersPath = `/v2/{name:.+}/referrers/{digest}`
+	catalogPath   = `/v2/_catalog`
+	versionPath   = `/v2{slash:/?}`
+)
+
+var routes = []struct {
+	path    string
+	methods []string
+	serve   handler
+}{
+	{manifestPath, []string{"GET", "HEAD"}, (*Server).getManifest},
+	{blobPath, []string{"HEAD"}, (*Server).headBlob},
+	{blobPath, []string{"GET"}, (*Server).getBlob},
+	{uploadPath, []string{"PUT"}, (*Server).putUpload},
+	{uploadPath, []string{"PATCH"}, (*Server).patchUpload},
+	{uploadPath, []string{"GET", "HEAD"}, (*Server).getUpload},
+	{uploadPath, []string{"DELETE"}, (*Server).deleteUpload},
+	{uploadsPath, []string{"POST"}, (*Server).postUpload},
+	{manifestPath, []string{"PUT"}, (*Server).putManifest},
+	{tagsPath, []string{"GET", "HEAD"}, (*Server).getTags},
+	{referrersPath, []string{"GET", "HEAD"}, (*Server).getReferrers},
+	{manifestPath, []string{"DELETE"}, (*Server).deleteManifest},
+	{blobPath, []string{"DELETE"}, (*Server).deleteBlob},
+	{anyBlobPath, []string{"GET", "HEAD", "DELETE"}, (*Server).badDigest},
+	{catalogPath, []string{"GET", "HEAD"}, (*Server).getCatalog},
+	{versionPath, []string{"GET", "HEAD"}, (*Server).getVersion},
+}
+
+// New returns the face of reg. It serves everything below /v2/.
+func New(reg registry.Registry, opts Options) *Server {
+	if opts.StallTimeout == 0 {
+		opts.StallTimeout = time.Minute
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Observe == nil {
+		opts.Observe = func(Access) {}
+	}
+	s := &Server{registry: reg, opts: opts}
+	// Paths are matched as they were sent: an encoded slash is not a slash, and
+	// nothing is redirected to a "clean" path, which would drop a body.
+	s.router = mux.NewRouter().UseEncodedPath().SkipClean(true)
+	for _, route := range routes {
+		s.router.Handle(route.path, s.serve(route.serve)).Methods(route.methods...)
+	}
+	s.router.NotFoundHandler = s.serve((*Server).notFound)
+	s.router.MethodNotAllowedHandler = s.serve((*Server).methodNotAllowed)
+	return s
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
+
+// serve is what every request goes through: who asks, what for, the answer, the
+// error if there was one, and a line in the log.
+func (s *Server) serve(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := newAccess(r)
+		out := &response{ResponseWriter: w, stall: s.opts.StallTimeout}
+		out.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+		out.Header().Set("X-Request-Id", a.RequestID)
+		err := s.answer(h, out, r, a)
+		if err != nil {
+			s.writeError(out, r, err)
+		}
+		a.finish(out, err)
+		s.log(r.Context(), a)
+		s.opts.Observe(*a)
+	})
+}
+
+func (s *Server) answer(h handler, w *response, r *http.Request, a *Access) error {
+	principal, err := s.opts.Authenticate(r)
+	if err != nil {
+		return err
+	}
+	a.Principal = principal.Name
+	q, err := parseRequest(r)
+	a.Repository, a.Reference = q.repo, q.what()
+	if err != nil {
+		return err
+	}
+	r = r.WithContext(auth.WithPrincipal(r.Context(), principal))
+	return h(s, w, r, q)
+}
+
+// getVersion is end-1. It is where clients learn how to log in, so one who has not
+// is told to, even if some repositories are open to everybody.
+func (s *Server) getVersion(w http.ResponseWriter, r *http.Request, _ request) error {
+	if r.Header.Get("Authorization") == "" {
+		return registry.ErrUnauthorized
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", "2")
+	_, err := w.Write([]byte("{}"))
+	return err
+}
+
+func (s *Server) notFound(http.ResponseWriter, *http.Request, request) error {
+	return errNoEndpoint
+}
+
+func (s *Server) methodNotAllowed(_ http.ResponseWriter, r *http.Request, _ request) error {
+	return registry.ErrUnsupported.With("%s is not a method of this endpoint", r.Method)
+}
+
+// request is what the path of a request names.
+type request struct {
+	repo      registry.Name
+	reference registry.Reference // also of a blob or a subject: its digest
+	upload    registry.UploadID
+}
+
+// what is the part that the log shows beside the repository.
+func (q request) what() string {
+	if q.upload != "" {
+		return string(q.upload)
+	}
+	return q.reference.String()
+}
+
+func parseRequest(r *http.Request) (q request, err error) {
+	for key, value := range mux.Vars(r) {
+		switch key {
+		case "name":
+			q.repo, err = registry.ParseName(value)
+		case "reference":
+			q.reference, err = registry.ParseReference(unescape(value))
+		case "digest":
+			q.reference.Digest, err = registry.ParseDigest(unescape(value))
+		case "upload":
+			q.upload = registry.UploadID(value)
+		}
+		if err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+// unescape reads what may be percent-encoded, as the colon of a digest is by some
+// clients. What cannot be decoded stays as it is and is refused as a digest or tag.
+func unescape(s string) string {
+	if u, err := url.PathUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// log writes the line of a request.
+func (s *Server) log(ctx context.Context, a *Access) {
+	level := slog.LevelInfo
+	if a.Status >= 500 {
+		level = slog.LevelError
+	}
+	s.opts.Logger.LogAttrs(ctx, level, "request", a.attrs()...)
+}

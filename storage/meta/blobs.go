@@ -1,0 +1,154 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+	"berth/storage/blob"
+)
+
+// Blob is a blob and where its bytes lie.
+type Blob struct {
+	Digest digest.Digest
+	Key    blob.Key
+	Size   int64
+}
+
+// Blob finds a blob that is visible in a repository.
+// Errors: ErrNameUnknown, ErrBlobUnknown.
+func (q queries) Blob(ctx context.Context, repo registry.Name, d digest.Digest) (Blob, error) {
+	b := Blob{Digest: d}
+	err := q.run.get(ctx, `SELECT b.object_key, b.size
+		FROM repositories r
+		JOIN blobs b ON b.digest = ?
+		JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.blob_id = b.id
+		WHERE r.name = ?`, []any{string(d), string(repo)}, &b.Key, &b.Size)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return b, err
+	}
+	if _, err := q.Repository(ctx, repo); err != nil {
+		return b, err
+	}
+	return b, registry.ErrBlobUnknown.With("repository %q has no blob %s", repo, d)
+}
+
+// FindBlob finds a blob wherever it is visible. Errors: ErrBlobUnknown.
+func (q queries) FindBlob(ctx context.Context, d digest.Digest) (Blob, error) {
+	b := Blob{Digest: d}
+	err := q.run.get(ctx, `SELECT object_key, size FROM blobs WHERE digest = ?`, []any{string(d)}, &b.Key, &b.Size)
+	if errors.Is(err, sql.ErrNoRows) {
+		return b, registry.ErrBlobUnknown
+	}
+	return b, err
+}
+
+// Blobs lists all blobs by digest, for checks that walk the whole registry.
+func (q queries) Blobs(ctx context.Context, last digest.Digest, limit int) ([]Blob, error) {
+	rows, err := q.run.query(ctx, `SELECT digest, object_key, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?`,
+		string(last), limit)
+	return collect(rows, err, func(rows *sql.Rows) (b Blob, err error) {
+		return b, rows.Scan(&b.Digest, &b.Key, &b.Size)
+	})
+}
+
+// KnowsObject reports whether a blob or an upload lies under key.
+func (q queries) KnowsObject(ctx context.Context, key blob.Key) (bool, error) {
+	var one int
+	err := q.run.get(ctx, `SELECT 1 WHERE EXISTS (SELECT 1 FROM blobs WHERE object_key = ?)
+		OR EXISTS (SELECT 1 FROM uploads WHERE object_key = ?)`, []any{string(key), string(key)}, &one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// BlobRepositories lists repositories in which a blob is visible.
+func (q queries) BlobRepositories(ctx context.Context, d digest.Digest, last registry.Name, limit int) ([]registry.Name, error) {
+	rows, err := q.run.query(ctx, `SELECT r.name
+		FROM blobs b
+		JOIN repository_blobs rb ON rb.blob_id = b.id
+		JOIN repositories r ON r.id = rb.repository_id
+		WHERE b.digest = ? AND r.name > ? ORDER BY r.name LIMIT ?`, string(d), string(last), limit)
+	return collect(rows, err, scanOne[registry.Name])
+}
+
+// PutBlob records a blob whose object is whole. If the digest is known already the
+// earlier object stays the blob's, and kept is false: the new object is not needed.
+func (tx *Tx) PutBlob(ctx context.Context, b Blob) (kept bool, err error) {
+	n, err := tx.exec(ctx, `INSERT INTO blobs (digest, object_key, size, created_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (digest) DO NOTHING`, string(b.Digest), string(b.Key), b.Size, micros(tx.now))
+	return n == 1, err
+}
+
+// MoveBlob points a blob whose object was lost at another that holds the same
+// bytes.
+func (tx *Tx) MoveBlob(ctx context.Context, from blob.Key, to Blob) error {
+	_, err := tx.exec(ctx, `UPDATE blobs SET object_key = ?, size = ? WHERE digest = ? AND object_key = ?`,
+		string(to.Key), to.Size, string(to.Digest), string(from))
+	return err
+}
+
+// LinkBlob makes a known blob visible in a repository. Errors: ErrBlobUnknown.
+func (tx *Tx) LinkBlob(ctx context.Context, r Repository, d digest.Digest) error {
+	n, err := tx.exec(ctx, `INSERT INTO repository_blobs (repository_id, blob_id, linked_at, unreferenced_since)
+		SELECT ?, id, ?, ? FROM blobs WHERE digest = ?
+		ON CONFLICT (repository_id, blob_id) DO UPDATE SET linked_at = excluded.linked_at`,
+		r.ID, micros(tx.now), micros(tx.now), string(d))
+	if err == nil && n == 0 {
+		return registry.ErrBlobUnknown
+	}
+	return err
+}
+
+// BlobLinked reports whether a blob is visible in a repository.
+func (tx *Tx) BlobLinked(ctx context.Context, r Repository, d digest.Digest) (bool, error) {
+	var one int
+	err := tx.run.get(ctx, `SELECT 1 FROM blobs b JOIN repository_blobs rb ON rb.blob_id = b.id
+		WHERE b.digest = ? AND rb.repository_id = ?`, []any{string(d), r.ID}, &one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// DeleteBlob makes a blob invisible in a repository. Errors: ErrBlobUnknown,
+// ErrBlobReferenced.
+func (tx *Tx) DeleteBlob(ctx context.Context, r Repository, d digest.Digest) error {
+	linked, err := tx.BlobLinked(ctx, r, d)
+	if err != nil {
+		return err
+	}
+	if !linked {
+		return registry.ErrBlobUnknown.With("repository %q has no blob %s", r.Name, d)
+	}
+	var by string
+	err = tx.run.get(ctx, `SELECT m.digest FROM manifest_blobs e JOIN manifests m ON m.id = e.manifest_id
+		WHERE e.repository_id = ? AND e.digest = ? LIMIT 1`, []any{r.ID, string(d)}, &by)
+	if err == nil {
+		return registry.ErrBlobReferenced.With("manifest %s refers to the blob; delete that manifest first", by)
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	return tx.unlinkBlob(ctx, r, string(d))
+}
+
+func (tx *Tx) unlinkBlob(ctx context.Context, r Repository, d string) error {
+	_, err := tx.exec(ctx, `DELETE FROM repository_blobs WHERE repository_id = ?
+		AND blob_id = (SELECT id FROM blobs WHERE digest = ?)`, r.ID, d)
+	if err != nil {
+		return err
+	}
+	return tx.addCandidate(ctx, d)
+}
+
+// addCandidate notes that a blob may have become garbage.
+func (tx *Tx) addCandidate(ctx context.Context, d string) error {
+	_, err := tx.exec(ctx, `INSERT INTO gc_candidates (digest, since) VALUES (?, ?)
+		ON CONFLICT (digest) DO UPDATE SET since = excluded.since`, d, micros(tx.now))
+	return err
+}

@@ -1,0 +1,240 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+)
+
+// StatManifest describes what ref names. Errors: ErrNameUnknown, ErrManifestUnknown.
+func (q queries) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
+	var d registry.Descriptor
+	query, args := findManifest(`m.digest, m.media_type, m.size`, "", repo, ref)
+	err := q.run.get(ctx, query, args, &d.Digest, &d.MediaType, &d.Size)
+	return d, q.whyNoManifest(ctx, repo, ref, err)
+}
+
+// Manifest returns what ref names. Errors: ErrNameUnknown, ErrManifestUnknown.
+func (q queries) Manifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Manifest, error) {
+	var m registry.Manifest
+	query, args := findManifest(`m.digest, m.media_type, p.payload`, `JOIN manifest_payloads p ON p.digest = m.digest`, repo, ref)
+	err := q.run.get(ctx, query, args, &m.Digest, &m.MediaType, &m.Bytes)
+	return m, q.whyNoManifest(ctx, repo, ref, err)
+}
+
+// findManifest is one join from the names a client uses to a manifest.
+func findManifest(columns, join string, repo registry.Name, ref registry.Reference) (query string, args []any) {
+	if ref.Digest != "" {
+		return `SELECT ` + columns + ` FROM repositories r
+			JOIN manifests m ON m.repository_id = r.id AND m.digest = ? ` + join + `
+			WHERE r.name = ?`, []any{string(ref.Digest), string(repo)}
+	}
+	return `SELECT ` + columns + ` FROM repositories r
+		JOIN tags t ON t.repository_id = r.id AND t.name = ?
+		JOIN manifests m ON m.id = t.manifest_id ` + join + `
+		WHERE r.name = ?`, []any{string(ref.Tag), string(repo)}
+}
+
+func (q queries) whyNoManifest(ctx context.Context, repo registry.Name, ref registry.Reference, err error) error {
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if _, err := q.Repository(ctx, repo); err != nil {
+		return err
+	}
+	if ref.Digest != "" {
+		return registry.ErrManifestUnknown.With("repository %q has no manifest %s", repo, ref.Digest)
+	}
+	return registry.ErrManifestUnknown.With("repository %q has no tag %q", repo, ref.Tag)
+}
+
+// Manifests lists the digests of a repository's manifests after last.
+func (q queries) Manifests(ctx context.Context, r Repository, last digest.Digest, limit int) ([]digest.Digest, error) {
+	rows, err := q.run.query(ctx, `SELECT digest FROM manifests WHERE repository_id = ? AND digest > ? ORDER BY digest LIMIT ?`,
+		r.ID, string(last), limit)
+	return collect(rows, err, scanOne[digest.Digest])
+}
+
+// maxReferrersPage bounds the annotations of one page of referrers, in bytes, so
+// that the answer stays below the size of a manifest.
+const maxReferrersPage = 3 << 20
+
+// Referrers lists the manifests whose subject is q.Subject.
+// Errors: ErrNameUnknown.
+func (q queries) Referrers(ctx context.Context, repo registry.Name, find registry.ReferrersQuery) (page []registry.Descriptor, more bool, err error) {
+	r, err := q.Repository(ctx, repo)
+	if err != nil {
+		return nil, false, err
+	}
+	query := `SELECT digest, media_type, artifact_type, size, annotations FROM manifests
+		WHERE repository_id = ? AND subject = ? AND subject <> '' AND digest > ?`
+	args := []any{r.ID, string(find.Subject), string(find.Last)}
+	if find.ArtifactType != "" {
+		query += ` AND artifact_type = ?`
+		args = append(args, find.ArtifactType)
+	}
+	rows, err := q.run.query(ctx, query+` ORDER BY digest LIMIT ?`, append(args, find.Limit+1)...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	for size := 0; rows.Next(); {
+		var d registry.Descriptor
+		var annotations string
+		if err := rows.Scan(&d.Digest, &d.MediaType, &d.ArtifactType, &d.Size, &annotations); err != nil {
+			return nil, false, err
+		}
+		size += len(annotations)
+		if len(page) == find.Limit || len(page) > 0 && size > maxReferrersPage {
+			return page, true, nil
+		}
+		if annotations != "" {
+			if err := json.Unmarshal([]byte(annotations), &d.Annotations); err != nil {
+				return nil, false, err
+			}
+		}
+		page = append(page, d)
+	}
+	return page, false, rows.Err()
+}
+
+// ManifestID finds a manifest of a repository. Errors: ErrManifestUnknown.
+func (tx *Tx) ManifestID(ctx context.Context, r Repository, d digest.Digest) (int64, error) {
+	var id int64
+	err := tx.run.get(ctx, `SELECT id FROM manifests WHERE repository_id = ? AND digest = ?`, []any{r.ID, string(d)}, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, registry.ErrManifestUnknown.With("repository %q has no manifest %s", r.Name, d)
+	}
+	return id, err
+}
+
+// PutManifest records a manifest that the repository does not have yet. Its edges
+// are recorded with ReferToBlob and ReferToManifest.
+func (tx *Tx) PutManifest(ctx context.Context, r Repository, m registry.Manifest, c registry.Content) (id int64, err error) {
+	var subject, annotations string
+	if c.Subject != nil {
+		subject = string(c.Subject.Digest)
+		if len(c.Annotations) > 0 {
+			b, err := json.Marshal(c.Annotations)
+			if err != nil {
+				return 0, err
+			}
+			annotations = string(b)
+		}
+	}
+	_, err = tx.exec(ctx, `INSERT INTO manifest_payloads (digest, payload) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING`,
+		string(m.Digest), m.Bytes)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.run.get(ctx, `INSERT INTO manifests
+		(repository_id, digest, media_type, artifact_type, subject, annotations, size, pushed_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		[]any{r.ID, string(m.Digest), c.MediaType, c.ArtifactType, subject, annotations, len(m.Bytes), micros(tx.now)}, &id)
+	return id, err
+}
+
+// ReferToBlob records that a manifest names a blob, and reports whether the blob is
+// visible in the repository. If it is not, nothing is recorded unless absent is
+// allowed.
+func (tx *Tx) ReferToBlob(ctx context.Context, r Repository, manifestID int64, d digest.Digest, absent bool) (present bool, err error) {
+	n, err := tx.exec(ctx, `UPDATE repository_blobs SET unreferenced_since = NULL
+		WHERE repository_id = ? AND blob_id = (SELECT id FROM blobs WHERE digest = ?)`, r.ID, string(d))
+	if err != nil || n == 0 && !absent {
+		return false, err
+	}
+	_, err = tx.exec(ctx, `INSERT INTO manifest_blobs (repository_id, digest, manifest_id) VALUES (?, ?, ?)
+		ON CONFLICT DO NOTHING`, r.ID, string(d), manifestID)
+	return n == 1, err
+}
+
+// ReferToManifest records that an index names a manifest, and reports whether that
+// is in the repository. If it is not, nothing is recorded unless absent is allowed.
+func (tx *Tx) ReferToManifest(ctx context.Context, r Repository, indexID int64, d digest.Digest, absent bool) (present bool, err error) {
+	_, err = tx.ManifestID(ctx, r, d)
+	if err != nil && !errors.Is(err, registry.ErrManifestUnknown) {
+		return false, err
+	}
+	present = err == nil
+	if !present && !absent {
+		return false, nil
+	}
+	_, err = tx.exec(ctx, `INSERT INTO manifest_children (repository_id, digest, manifest_id) VALUES (?, ?, ?)
+		ON CONFLICT DO NOTHING`, r.ID, string(d), indexID)
+	return present, err
+}
+
+// DeleteManifest removes a manifest and its tags, and notes which blobs nothing in
+// the repository refers to any more. Errors: ErrManifestUnknown,
+// ErrManifestReferenced.
+func (tx *Tx) DeleteManifest(ctx context.Context, r Repository, d digest.Digest) error {
+	id, err := tx.ManifestID(ctx, r, d)
+	if err != nil {
+		return err
+	}
+	rows, err := tx.run.query(ctx, `SELECT m.digest FROM manifest_children e JOIN manifests m ON m.id = e.manifest_id
+		WHERE e.repository_id = ? AND e.digest = ? ORDER BY m.digest LIMIT 5`, r.ID, string(d))
+	parents, err := collect(rows, err, scanOne[string])
+	if err != nil {
+		return err
+	}
+	if len(parents) > 0 {
+		return registry.ErrManifestReferenced.With("the manifest belongs to the index %s; delete that first", strings.Join(parents, ", ")).
+			WithDetail(map[string]any{"indexes": parents})
+	}
+	rows, err = tx.run.query(ctx, `SELECT digest FROM manifest_blobs WHERE manifest_id = ?`, id)
+	blobs, err := collect(rows, err, scanOne[string])
+	if err != nil {
+		return err
+	}
+	for _, query := range []string{
+		`DELETE FROM tags WHERE manifest_id = ?`,
+		`DELETE FROM manifest_blobs WHERE manifest_id = ?`,
+		`DELETE FROM manifest_children WHERE manifest_id = ?`,
+		`DELETE FROM manifests WHERE id = ?`,
+	} {
+		if _, err := tx.exec(ctx, query, id); err != nil {
+			return err
+		}
+	}
+	for _, b := range blobs {
+		if err := tx.releaseBlob(ctx, r, b); err != nil {
+			return err
+		}
+	}
+	_, err = tx.exec(ctx, `DELETE FROM manifest_payloads WHERE digest = ?
+		AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?)`, string(d), string(d))
+	return err
+}
+
+// releaseBlob notes that a manifest of r which named d is gone.
+func (tx *Tx) releaseBlob(ctx context.Context, r Repository, d string) error {
+	n, err := tx.exec(ctx, `UPDATE repository_blobs SET unreferenced_since = ?
+		WHERE repository_id = ? AND blob_id = (SELECT id FROM blobs WHERE digest = ?)
+		AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE repository_id = ? AND digest = ?)`,
+		micros(tx.now), r.ID, d, r.ID, d)
+	if err != nil || n == 0 {
+		return err
+	}
+	return tx.addCandidate(ctx, d)
+}
+
+// DeleteUnheldManifests deletes those manifests that no index names, and says how
+// many.
+func (tx *Tx) DeleteUnheldManifests(ctx context.Context, r Repository, all []digest.Digest) (deleted int, err error) {
+	for _, d := range all {
+		switch err := tx.DeleteManifest(ctx, r, d); {
+		case err == nil:
+			deleted++
+		case !errors.Is(err, registry.ErrManifestReferenced):
+			return deleted, err
+		}
+	}
+	return deleted, nil
+}

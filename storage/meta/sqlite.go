@@ -1,0 +1,75 @@
+package meta
+
+import (
+	"database/sql"
+	"errors"
+	"net/url"
+	"path/filepath"
+	"strconv"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"berth/registry"
+)
+
+// sqliteDialect is SQLite in WAL mode: one connection writes, many read meanwhile.
+type sqliteDialect struct{}
+
+func (sqliteDialect) open(path string, readers int) (reads, writes *sql.DB, err error) {
+	// busy_timeout (ms) is how long we wait for another process, such as the command
+	// line beside a running server, to end its transaction.
+	pragmas := url.Values{"_pragma": {
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-4096)",
+		"temp_store(MEMORY)",
+	}}
+	// The path may hold characters that mean something in a URL.
+	dsn := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
+	if writes, err = sql.Open("sqlite", dsn+"?"+pragmas.Encode()); err != nil {
+		return nil, nil, err
+	}
+	writes.SetMaxOpenConns(1)
+	writes.SetConnMaxLifetime(0)
+	pragmas.Add("_pragma", "query_only(ON)")
+	if reads, err = sql.Open("sqlite", dsn+"?"+pragmas.Encode()); err != nil {
+		return nil, nil, errors.Join(err, writes.Close())
+	}
+	reads.SetMaxOpenConns(readers)
+	reads.SetMaxIdleConns(readers)
+	return reads, writes, nil
+}
+
+func (sqliteDialect) schemaTypes() schemaTypes {
+	return schemaTypes{ID: "INTEGER PRIMARY KEY", Text: "TEXT", Bytes: "BLOB"}
+}
+
+func (sqliteDialect) rebind(query string) string { return query }
+
+func (sqliteDialect) begin() string { return "BEGIN IMMEDIATE" }
+
+func (sqliteDialect) translate(err error) error {
+	var e *sqlite.Error
+	if err == nil || !errors.As(err, &e) {
+		return err
+	}
+	switch code := e.Code(); code & 0xff { // the low byte is the primary code
+	case sqlite3.SQLITE_FULL:
+		return errors.Join(registry.ErrStorageFull, err)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return errors.Join(registry.ErrUnavailable.With("the database is locked by another process; try again shortly"), err)
+	default:
+		return &codedError{err: err, code: code}
+	}
+}
+
+// codedError adds the number that SQLite's documentation lists errors by.
+type codedError struct {
+	err  error
+	code int
+}
+
+func (e *codedError) Error() string {
+	return e.err.Error() + " (code " + strconv.Itoa(e.code) + ")"
+}
+
+func (e *codedError) Unwrap() error { return e.err }

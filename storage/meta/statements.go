@@ -1,0 +1,107 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+)
+
+// runner runs statements, prepared once each.
+type runner interface {
+	exec(ctx context.Context, query string, args ...any) (sql.Result, error)
+	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// get scans the only row of a query into dest; sql.ErrNoRows if there is none.
+	get(ctx context.Context, query string, args []any, dest ...any) error
+}
+
+// preparer is what an *sql.DB and an *sql.Conn have in common.
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// statements is the runner of both databases. Preparing is most of what a small
+// query costs, so every text is prepared once and kept: there are some hundred.
+//
+// Statements run to their end even if ctx is cancelled meanwhile. They take
+// microseconds, and SQLite would answer an interrupt during a write by rolling back
+// the whole transaction, that of others who share the commit included.
+type statements struct {
+	dialect dialect
+	on      preparer
+	kept    sync.Map // query text → *sql.Stmt
+}
+
+func newStatements(d dialect, on preparer) *statements {
+	return &statements{dialect: d, on: on}
+}
+
+func (s *statements) prepare(query string) (*sql.Stmt, error) {
+	if stmt, ok := s.kept.Load(query); ok {
+		return stmt.(*sql.Stmt), nil
+	}
+	stmt, err := s.on.PrepareContext(context.Background(), s.dialect.rebind(query))
+	if err != nil {
+		return nil, err
+	}
+	if other, loaded := s.kept.LoadOrStore(query, stmt); loaded {
+		stmt.Close()
+		return other.(*sql.Stmt), nil
+	}
+	return stmt, nil
+}
+
+func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	stmt, err := s.prepare(query)
+	if err != nil {
+		return nil, s.dialect.translate(err)
+	}
+	res, err := stmt.ExecContext(context.WithoutCancel(ctx), args...)
+	return res, s.dialect.translate(err)
+}
+
+func (s *statements) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	stmt, err := s.prepare(query)
+	if err != nil {
+		return nil, s.dialect.translate(err)
+	}
+	rows, err := stmt.QueryContext(context.WithoutCancel(ctx), args...)
+	return rows, s.dialect.translate(err)
+}
+
+func (s *statements) get(ctx context.Context, query string, args []any, dest ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	stmt, err := s.prepare(query)
+	if err != nil {
+		return s.dialect.translate(err)
+	}
+	return s.dialect.translate(stmt.QueryRowContext(context.WithoutCancel(ctx), args...).Scan(dest...))
+}
+
+// collect scans every row of a query with scan.
+func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// scanOne scans rows of a single column.
+func scanOne[T any](rows *sql.Rows) (T, error) {
+	var v T
+	err := rows.Scan(&v)
+	return v, err
+}

@@ -1,0 +1,93 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+	"berth/storage/blob"
+)
+
+// Upload is an upload between two chunks.
+type Upload struct {
+	ID          registry.UploadID
+	Repo        registry.Name
+	Key         blob.Key
+	Algorithm   digest.Algorithm
+	Received    int64
+	HashState   []byte
+	ObjectState []byte // nil before the first byte
+	Revision    int64
+	StartedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+const uploadColumns = `id, repository, object_key, algorithm, received, hash_state, object_state, revision, started_at, updated_at`
+
+// Upload finds an upload. One of another repository is as unknown as one that never
+// was. Errors: ErrUploadUnknown.
+func (q queries) Upload(ctx context.Context, repo registry.Name, id registry.UploadID) (Upload, error) {
+	rows, err := q.run.query(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE id = ? AND repository = ?`, string(id), string(repo))
+	found, err := collect(rows, err, scanUpload)
+	if err != nil {
+		return Upload{}, err
+	}
+	if len(found) == 0 {
+		return Upload{}, registry.ErrUploadUnknown
+	}
+	return found[0], nil
+}
+
+// IdleUploads lists uploads that nothing has been added to since before.
+func (q queries) IdleUploads(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
+	rows, err := q.run.query(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE updated_at < ? ORDER BY updated_at LIMIT ?`,
+		micros(before), limit)
+	return collect(rows, err, scanUpload)
+}
+
+func scanUpload(rows *sql.Rows) (u Upload, err error) {
+	var started, updated int64
+	err = rows.Scan(&u.ID, &u.Repo, &u.Key, &u.Algorithm, &u.Received, &u.HashState, &u.ObjectState, &u.Revision, &started, &updated)
+	u.StartedAt, u.UpdatedAt = fromMicros(started), fromMicros(updated)
+	return u, err
+}
+
+// PutUpload records a new upload.
+func (tx *Tx) PutUpload(ctx context.Context, u Upload) (Upload, error) {
+	u.StartedAt, u.UpdatedAt = tx.now, tx.now
+	_, err := tx.exec(ctx, `INSERT INTO uploads (`+uploadColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(u.ID), string(u.Repo), string(u.Key), string(u.Algorithm), u.Received, u.HashState, u.ObjectState, u.Revision,
+		micros(u.StartedAt), micros(u.UpdatedAt))
+	return u, err
+}
+
+// AdvanceUpload records how far u has come, if nobody else has since u was read.
+// Errors: ErrUploadUnknown, ErrRangeInvalid (somebody else has).
+func (tx *Tx) AdvanceUpload(ctx context.Context, u Upload) error {
+	n, err := tx.exec(ctx, `UPDATE uploads SET received = ?, hash_state = ?, object_state = ?, revision = revision + 1, updated_at = ?
+		WHERE id = ? AND revision = ?`, u.Received, u.HashState, u.ObjectState, micros(tx.now), string(u.ID), u.Revision)
+	if err != nil || n == 1 {
+		return err
+	}
+	return tx.whyStale(ctx, u)
+}
+
+// DeleteUpload removes u, if nobody has changed it since it was read.
+// Errors: as AdvanceUpload.
+func (tx *Tx) DeleteUpload(ctx context.Context, u Upload) error {
+	n, err := tx.exec(ctx, `DELETE FROM uploads WHERE id = ? AND revision = ?`, string(u.ID), u.Revision)
+	if err != nil || n == 1 {
+		return err
+	}
+	return tx.whyStale(ctx, u)
+}
+
+func (tx *Tx) whyStale(ctx context.Context, u Upload) error {
+	if _, err := tx.Upload(ctx, u.Repo, u.ID); err != nil {
+		return err
+	}
+	return registry.ErrRangeInvalid.With("another request has written to this upload; ask for its range and go on there")
+}

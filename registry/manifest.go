@@ -108,7 +108,7 @@ type document struct {
 // mediaType settles what the manifest is from what the client called it and what it
 // calls itself.
 func (doc *document) mediaType(header string) (string, error) {
-	if doc.SchemaVersion == 1 || doc.FSLayers != nil || strings.Contains(header, "manifest.v1+") {
+	if doc.SchemaVersion == 1 || doc.FSLayers != nil || strings.HasPrefix(header, "application/vnd.docker.distribution.manifest.v1+") {
 		return "", ErrManifestInvalid.With("Docker schema 1 manifests are not supported; " +
 			"push with Docker 1.10 or later, which writes schema 2")
 	}

@@ -31,26 +31,28 @@ func ParseName(s string) (Name, error) {
 
 // validComponent reports whether s is [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*.
 func validComponent(s string) bool {
-	separator := 0 // start of the separator being read, -1 while in letters
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
-			if sep := s[separator:i]; separator >= 0 && i > 0 && !validSeparator(sep) {
-				return false
-			}
-			separator = -1
-			continue
-		}
-		if i == 0 || c != '.' && c != '_' && c != '-' {
+	for {
+		word := len(s) - len(strings.TrimLeft(s, lowerAlphanumeric))
+		if word == 0 {
 			return false
 		}
-		if separator < 0 {
-			separator = i
+		if s = s[word:]; s == "" {
+			return true
 		}
+		rest := strings.TrimLeft(s, "._-")
+		if !validSeparator(s[:len(s)-len(rest)]) {
+			return false
+		}
+		s = rest
 	}
-	return separator < 0
 }
 
+const lowerAlphanumeric = "abcdefghijklmnopqrstuvwxyz0123456789"
+
 func validSeparator(s string) bool {
-	return s == "." || s == "_" || s == "__" || strings.Trim(s, "-") == ""
+	switch s {
+	case ".", "_", "__":
+		return true
+	}
+	return s != "" && strings.Trim(s, "-") == ""
 }

@@ -3,7 +3,6 @@ package meta
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"github.com/opencontainers/go-digest"
 
@@ -27,7 +26,7 @@ func (q queries) Blob(ctx context.Context, repo registry.Name, d digest.Digest) 
 		JOIN blobs b ON b.digest = ?
 		JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.blob_id = b.id
 		WHERE r.name = ?`, []any{string(d), string(repo)}, &b.Key, &b.Size)
-	if !errors.Is(err, sql.ErrNoRows) {
+	if !isNone(err) {
 		return b, err
 	}
 	if _, err := q.Repository(ctx, repo); err != nil {
@@ -40,7 +39,7 @@ func (q queries) Blob(ctx context.Context, repo registry.Name, d digest.Digest) 
 func (q queries) FindBlob(ctx context.Context, d digest.Digest) (Blob, error) {
 	b := Blob{Digest: d}
 	err := q.run.get(ctx, `SELECT object_key, size FROM blobs WHERE digest = ?`, []any{string(d)}, &b.Key, &b.Size)
-	if errors.Is(err, sql.ErrNoRows) {
+	if isNone(err) {
 		return b, registry.ErrBlobUnknown
 	}
 	return b, err
@@ -60,7 +59,7 @@ func (q queries) KnowsObject(ctx context.Context, key blob.Key) (bool, error) {
 	var one int
 	err := q.run.get(ctx, `SELECT 1 WHERE EXISTS (SELECT 1 FROM blobs WHERE object_key = ?)
 		OR EXISTS (SELECT 1 FROM uploads WHERE object_key = ?)`, []any{string(key), string(key)}, &one)
-	if errors.Is(err, sql.ErrNoRows) {
+	if isNone(err) {
 		return false, nil
 	}
 	return err == nil, err
@@ -109,7 +108,7 @@ func (tx *Tx) BlobLinked(ctx context.Context, r Repository, d digest.Digest) (bo
 	var one int
 	err := tx.run.get(ctx, `SELECT 1 FROM blobs b JOIN repository_blobs rb ON rb.blob_id = b.id
 		WHERE b.digest = ? AND rb.repository_id = ?`, []any{string(d), r.ID}, &one)
-	if errors.Is(err, sql.ErrNoRows) {
+	if isNone(err) {
 		return false, nil
 	}
 	return err == nil, err
@@ -131,7 +130,7 @@ func (tx *Tx) DeleteBlob(ctx context.Context, r Repository, d digest.Digest) err
 	if err == nil {
 		return registry.ErrBlobReferenced.With("manifest %s refers to the blob; delete that manifest first", by)
 	}
-	if !errors.Is(err, sql.ErrNoRows) {
+	if !isNone(err) {
 		return err
 	}
 	return tx.unlinkBlob(ctx, r, string(d))

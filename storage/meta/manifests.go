@@ -2,7 +2,6 @@ package meta
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -42,7 +41,7 @@ func findManifest(columns, join string, repo registry.Name, ref registry.Referen
 }
 
 func (q queries) whyNoManifest(ctx context.Context, repo registry.Name, ref registry.Reference, err error) error {
-	if !errors.Is(err, sql.ErrNoRows) {
+	if !isNone(err) {
 		return err
 	}
 	if _, err := q.Repository(ctx, repo); err != nil {
@@ -108,7 +107,7 @@ func (q queries) Referrers(ctx context.Context, repo registry.Name, find registr
 func (tx *Tx) ManifestID(ctx context.Context, r Repository, d digest.Digest) (int64, error) {
 	var id int64
 	err := tx.run.get(ctx, `SELECT id FROM manifests WHERE repository_id = ? AND digest = ?`, []any{r.ID, string(d)}, &id)
-	if errors.Is(err, sql.ErrNoRows) {
+	if isNone(err) {
 		return 0, registry.ErrManifestUnknown.With("repository %q has no manifest %s", r.Name, d)
 	}
 	return id, err

@@ -2,7 +2,6 @@ package meta
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -21,7 +20,7 @@ func (q queries) Repository(ctx context.Context, name registry.Name) (Repository
 	r := Repository{Name: name}
 	var created int64
 	err := q.run.get(ctx, `SELECT id, created_at FROM repositories WHERE name = ?`, []any{string(name)}, &r.ID, &created)
-	if errors.Is(err, sql.ErrNoRows) {
+	if isNone(err) {
 		return r, registry.ErrNameUnknown.With("repository %q does not exist", name)
 	}
 	r.CreatedAt = fromMicros(created)
@@ -57,7 +56,7 @@ func (tx *Tx) DeleteRepository(ctx context.Context, r Repository, limit int) (do
 	if err == nil {
 		return false, registry.ErrNotEmpty.With("repository %q still holds images", r.Name)
 	}
-	if !errors.Is(err, sql.ErrNoRows) {
+	if !isNone(err) {
 		return false, err
 	}
 	rows, err := tx.run.query(ctx, `SELECT b.digest FROM repository_blobs rb JOIN blobs b ON b.id = rb.blob_id

@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 )
 
@@ -105,3 +106,6 @@ func scanOne[T any](rows *sql.Rows) (T, error) {
 	err := rows.Scan(&v)
 	return v, err
 }
+
+// isNone reports whether a query found no row.
+func isNone(err error) bool { return errors.Is(err, sql.ErrNoRows) }

@@ -1,0 +1,96 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+
+	"berth/auth"
+)
+
+// Policy implements [auth.Store].
+func (db *DB) Policy(ctx context.Context, name string) (auth.StoredPolicy, error) {
+	p := auth.StoredPolicy{Name: name}
+	err := db.run.get(ctx, `SELECT document FROM policies WHERE name = ?`, []any{name}, &p.Document)
+	if isNone(err) {
+		err = auth.ErrPolicyUnknown
+	}
+	return p, err
+}
+
+// Policies implements [auth.Store].
+func (db *DB) Policies(ctx context.Context, after string, limit int) ([]auth.StoredPolicy, error) {
+	rows, err := db.run.query(ctx, `SELECT name, document FROM policies WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
+	return collect(rows, err, func(rows *sql.Rows) (p auth.StoredPolicy, err error) {
+		return p, rows.Scan(&p.Name, &p.Document)
+	})
+}
+
+// PutPolicy implements [auth.Store].
+func (db *DB) PutPolicy(ctx context.Context, p auth.StoredPolicy) error {
+	return db.changeAccounts(ctx, func(tx *Tx) error {
+		_, err := tx.exec(ctx, `INSERT INTO policies (name, document, updated_at) VALUES (?, ?, ?)
+			ON CONFLICT (name) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at`,
+			p.Name, p.Document, micros(tx.now))
+		return err
+	})
+}
+
+// DeletePolicy implements [auth.Store].
+func (db *DB) DeletePolicy(ctx context.Context, name string) error {
+	return db.changeAccounts(ctx, func(tx *Tx) error {
+		var account string
+		err := tx.run.get(ctx, `SELECT account FROM account_policies WHERE policy = ? LIMIT 1`, []any{name}, &account)
+		if err == nil {
+			return auth.ErrPolicyAttached
+		}
+		if !isNone(err) {
+			return err
+		}
+		n, err := tx.exec(ctx, `DELETE FROM policies WHERE name = ?`, name)
+		if err == nil && n == 0 {
+			return auth.ErrPolicyUnknown
+		}
+		return err
+	})
+}
+
+// Attachments implements [auth.Store].
+func (db *DB) Attachments(ctx context.Context, account string) ([]string, error) {
+	rows, err := db.run.query(ctx, `SELECT policy FROM account_policies WHERE account = ? ORDER BY policy`, account)
+	return collect(rows, err, scanOne[string])
+}
+
+// Attach implements [auth.Store].
+func (db *DB) Attach(ctx context.Context, account, policy string) error {
+	return db.changeAccounts(ctx, func(tx *Tx) error {
+		if _, err := tx.account(ctx, account); err != nil {
+			return err
+		}
+		if !auth.IsManaged(policy) {
+			var one int
+			err := tx.run.get(ctx, `SELECT 1 FROM policies WHERE name = ?`, []any{policy}, &one)
+			if isNone(err) {
+				return auth.ErrPolicyUnknown
+			}
+			if err != nil {
+				return err
+			}
+		}
+		_, err := tx.exec(ctx, `INSERT INTO account_policies (account, policy) VALUES (?, ?) ON CONFLICT DO NOTHING`, account, policy)
+		return err
+	})
+}
+
+// Detach implements [auth.Store].
+func (db *DB) Detach(ctx context.Context, account, policy string) error {
+	return db.changeAccounts(ctx, func(tx *Tx) error {
+		if _, err := tx.account(ctx, account); err != nil {
+			return err
+		}
+		n, err := tx.exec(ctx, `DELETE FROM account_policies WHERE account = ? AND policy = ?`, account, policy)
+		if err == nil && n == 0 {
+			return auth.ErrNotAttached
+		}
+		return err
+	})
+}

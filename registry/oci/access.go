@@ -14,6 +14,7 @@ import (
 // Access is what is known of a request when it has been answered.
 type Access struct {
 	RequestID  string
+	Operation  string // which endpoint, such as getManifest
 	Method     string
 	Path       string
 	Remote     string
@@ -31,9 +32,10 @@ type Access struct {
 	body *countingBody
 }
 
-func newAccess(r *http.Request) *Access {
+func newAccess(r *http.Request, operation string) *Access {
 	a := &Access{
 		RequestID: r.Header.Get("X-Request-Id"),
+		Operation: operation,
 		Method:    r.Method,
 		Path:      r.URL.Path,
 		Remote:    r.RemoteAddr,

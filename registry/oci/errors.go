@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"berth/auth"
 	"berth/registry"
 )
 
@@ -91,7 +92,8 @@ func (s *Server) writeError(w *response, r *http.Request, err error) {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", s.opts.Challenge(r, err))
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		h.Set("Retry-After", retryAfter(err))
+		h.Set("Retry-After", "1")
+		auth.RetryAfter(h, err)
 	}
 	b, err := json.Marshal(errorBody{[]errorEntry{entry}})
 	if err != nil {
@@ -103,13 +105,4 @@ func (s *Server) writeError(w *response, r *http.Request, err error) {
 	if r.Method != http.MethodHead {
 		w.Write(b)
 	}
-}
-
-// retryAfter is when a client may try again, in seconds.
-func retryAfter(err error) string {
-	var waits interface{ RetryAfterSeconds() int }
-	if errors.As(err, &waits) {
-		return strconv.Itoa(max(1, waits.RetryAfterSeconds()))
-	}
-	return "1"
 }

@@ -24,6 +24,10 @@ type Options struct {
 	// Authenticate says who asks. An error is answered to the client.
 	Authenticate func(*http.Request) (auth.Principal, error)
 
+	// Greet says whether the principal of a context has logged in well enough for
+	// GET /v2/, where clients learn whether and how to log in; nil welcomes everybody.
+	Greet func(context.Context) error
+
 	// Challenge is the WWW-Authenticate header that goes with a 401: how to log in,
 	// and for what. err is the refusal.
 	Challenge func(r *http.Request, err error) string
@@ -66,26 +70,27 @@ const (
 )
 
 var routes = []struct {
-	path    string
-	methods []string
-	serve   handler
+	operation string // as logs and metrics call it
+	path      string
+	methods   []string
+	serve     handler
 }{
-	{manifestPath, []string{"GET", "HEAD"}, (*Server).getManifest},
-	{blobPath, []string{"HEAD"}, (*Server).headBlob},
-	{blobPath, []string{"GET"}, (*Server).getBlob},
-	{uploadPath, []string{"PUT"}, (*Server).putUpload},
-	{uploadPath, []string{"PATCH"}, (*Server).patchUpload},
-	{uploadPath, []string{"GET", "HEAD"}, (*Server).getUpload},
-	{uploadPath, []string{"DELETE"}, (*Server).deleteUpload},
-	{uploadsPath, []string{"POST"}, (*Server).postUpload},
-	{manifestPath, []string{"PUT"}, (*Server).putManifest},
-	{tagsPath, []string{"GET", "HEAD"}, (*Server).getTags},
-	{referrersPath, []string{"GET", "HEAD"}, (*Server).getReferrers},
-	{manifestPath, []string{"DELETE"}, (*Server).deleteManifest},
-	{blobPath, []string{"DELETE"}, (*Server).deleteBlob},
-	{anyBlobPath, []string{"GET", "HEAD", "DELETE"}, (*Server).badDigest},
-	{catalogPath, []string{"GET", "HEAD"}, (*Server).getCatalog},
-	{versionPath, []string{"GET", "HEAD"}, (*Server).getVersion},
+	{"getManifest", manifestPath, []string{"GET", "HEAD"}, (*Server).getManifest},
+	{"headBlob", blobPath, []string{"HEAD"}, (*Server).headBlob},
+	{"getBlob", blobPath, []string{"GET"}, (*Server).getBlob},
+	{"putUpload", uploadPath, []string{"PUT"}, (*Server).putUpload},
+	{"patchUpload", uploadPath, []string{"PATCH"}, (*Server).patchUpload},
+	{"getUpload", uploadPath, []string{"GET", "HEAD"}, (*Server).getUpload},
+	{"deleteUpload", uploadPath, []string{"DELETE"}, (*Server).deleteUpload},
+	{"postUpload", uploadsPath, []string{"POST"}, (*Server).postUpload},
+	{"putManifest", manifestPath, []string{"PUT"}, (*Server).putManifest},
+	{"getTags", tagsPath, []string{"GET", "HEAD"}, (*Server).getTags},
+	{"getReferrers", referrersPath, []string{"GET", "HEAD"}, (*Server).getReferrers},
+	{"deleteManifest", manifestPath, []string{"DELETE"}, (*Server).deleteManifest},
+	{"deleteBlob", blobPath, []string{"DELETE"}, (*Server).deleteBlob},
+	{"badDigest", anyBlobPath, []string{"GET", "HEAD", "DELETE"}, (*Server).badDigest},
+	{"getCatalog", catalogPath, []string{"GET", "HEAD"}, (*Server).getCatalog},
+	{"getVersion", versionPath, []string{"GET", "HEAD"}, (*Server).getVersion},
 }
 
 // New returns the face of reg. It serves everything below /v2/.
@@ -96,6 +101,9 @@ func New(reg registry.Registry, opts Options) *Server {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opts.Greet == nil {
+		opts.Greet = func(context.Context) error { return nil }
+	}
 	if opts.Observe == nil {
 		opts.Observe = func(Access) {}
 	}
@@ -104,10 +112,10 @@ func New(reg registry.Registry, opts Options) *Server {
 	// nothing is redirected to a "clean" path, which would drop a body.
 	s.router = mux.NewRouter().UseEncodedPath().SkipClean(true)
 	for _, route := range routes {
-		s.router.Handle(route.path, s.serve(route.serve)).Methods(route.methods...)
+		s.router.Handle(route.path, s.serve(route.operation, route.serve)).Methods(route.methods...)
 	}
-	s.router.NotFoundHandler = s.serve((*Server).notFound)
-	s.router.MethodNotAllowedHandler = s.serve((*Server).methodNotAllowed)
+	s.router.NotFoundHandler = s.serve("notFound", (*Server).notFound)
+	s.router.MethodNotAllowedHandler = s.serve("methodNotAllowed", (*Server).methodNotAllowed)
 	return s
 }
 
@@ -116,9 +124,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.Se
 
 // serve is what every request goes through: who asks, what for, the answer, the
 // error if there was one, and a line in the log.
-func (s *Server) serve(h handler) http.Handler {
+func (s *Server) serve(operation string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := newAccess(r)
+		a := newAccess(r, operation)
 		out := &response{ResponseWriter: w, stall: s.opts.StallTimeout}
 		out.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 		out.Header().Set("X-Request-Id", a.RequestID)
@@ -147,11 +155,10 @@ func (s *Server) answer(h handler, w *response, r *http.Request, a *Access) erro
 	return h(s, w, r, q)
 }
 
-// getVersion is end-1. It is where clients learn how to log in, so one who has not
-// is told to, even if some repositories are open to everybody.
+// getVersion is end-1.
 func (s *Server) getVersion(w http.ResponseWriter, r *http.Request, _ request) error {
-	if r.Header.Get("Authorization") == "" {
-		return registry.ErrUnauthorized
+	if err := s.opts.Greet(r.Context()); err != nil {
+		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", "2")

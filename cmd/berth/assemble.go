@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"berth/auth"
+	"berth/auth/token"
+	"berth/registry/engine"
+	"berth/registry/oci"
+	"berth/storage/meta"
+)
+
+// parts are what the server is made of.
+type parts struct {
+	handler  http.Handler
+	ready    *atomic.Bool
+	requests *sync.WaitGroup // those under way
+	expire   func(context.Context, time.Time) error
+}
+
+// assemble puts the registry together: engine, guard, faces.
+func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logger, m *metrics, db *meta.DB) (parts, error) {
+	blobs, err := openBlobs(cmd.storage(), cmd.DiskReserve)
+	if err != nil {
+		return parts{}, err
+	}
+	if err := ensureAdmin(ctx, c, db, cmd.AdminPassword); err != nil {
+		return parts{}, err
+	}
+	eng := engine.New(db, m.store(blobs), engine.Options{
+		CreateOnPush: cmd.CreateOnPush,
+		AllowSparse:  matchAny(cmd.Sparse),
+		Logger:       log,
+	})
+	access, err := auth.NewAccess(db, auth.Options{AnonymousPull: cmd.AnonymousPull})
+	if err != nil {
+		return parts{}, err
+	}
+	issuer, err := token.NewIssuer(db, token.Options{Service: cmd.Service, Access: cmd.TokenLifetime, Log: log})
+	if err != nil {
+		return parts{}, err
+	}
+	site := site{flags: cmd.serveFlags}
+	if site.proxies, err = parseCIDRs(cmd.TrustedProxy); err != nil {
+		return parts{}, err
+	}
+	authenticator := &auth.Authenticator{Login: auth.NewLogin(access), Tokens: issuer, Address: site.address}
+	face := oci.New(auth.Guard(eng, access), oci.Options{
+		Authenticate: authenticator.Principal,
+		Greet:        access.Greet,
+		Challenge: func(r *http.Request, err error) string {
+			return auth.Challenge{Realm: site.url(r) + "/token", Service: cmd.Service}.Header(err)
+		},
+		StallTimeout: cmd.StallTimeout,
+		Logger:       log,
+		Observe:      m.request,
+	})
+	p := parts{ready: new(atomic.Bool), requests: new(sync.WaitGroup)}
+	p.handler = route(p.requests, map[string]http.Handler{
+		"/token":                 &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator},
+		"/.well-known/jwks.json": http.HandlerFunc(issuer.ServeKeys),
+	}, face)
+	p.expire = func(ctx context.Context, before time.Time) error {
+		return eng.ExpireUploads(ctx, before, false, func(x engine.Expired) {
+			log.Info("abandoned upload removed", "upload", x.ID, "repository", x.Repository, "bytes", x.Bytes)
+		})
+	}
+	return p, nil
+}
+
+// route sends exact paths to their handlers and everything else to the registry,
+// which answers in its own protocol that it does not know a path. It does not touch
+// the path on the way, as [http.ServeMux] would.
+func route(requests *sync.WaitGroup, exact map[string]http.Handler, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		defer requests.Done()
+		if h, ok := exact[r.URL.Path]; ok {
+			h.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+// ensureAdmin creates the user admin if there is no account at all.
+func ensureAdmin(ctx context.Context, c console, db *meta.DB, password string) error {
+	accounts, err := db.Accounts(ctx, "", 1)
+	if err != nil || len(accounts) > 0 {
+		return err
+	}
+	made := password == ""
+	if made {
+		password, _ = auth.NewSecret()
+	}
+	m := auth.Manager{Store: db}
+	if _, err := m.CreateUser(ctx, "admin", password); err != nil {
+		if errors.Is(err, auth.ErrAccountExists) {
+			return nil // another process was faster
+		}
+		return err
+	}
+	if err := m.Attach(ctx, "admin", auth.FullAccess); err != nil {
+		return err
+	}
+	if made {
+		_, err = fmt.Fprintf(c.err, "\n  Created the user admin with the password %s\n  It is shown only now. Log in with: docker login -u admin <address of this registry>\n\n", password)
+	}
+	return err
+}
+
+// site is the registry as clients see it.
+type site struct {
+	flags   serveFlags
+	proxies []netip.Prefix
+}
+
+func parseCIDRs(list []string) ([]netip.Prefix, error) {
+	prefixes := make([]netip.Prefix, 0, len(list))
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, err
+		}
+		prefixes = append(prefixes, p)
+	}
+	return prefixes, nil
+}
+
+// url is what the client of r calls the registry, without a slash at the end.
+func (s site) url(r *http.Request) string {
+	if s.flags.PublicURL != "" {
+		return strings.TrimSuffix(s.flags.PublicURL, "/")
+	}
+	scheme := "http"
+	if r.TLS != nil || s.trusts(r) && r.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}
+
+// address is where r comes from: the last address of X-Forwarded-For that is not a
+// trusted proxy, if a trusted proxy says so.
+func (s site) address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	if !s.trusts(r) {
+		return host
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			return host
+		}
+		host = hop.String()
+		if !s.isProxy(hop) {
+			return host
+		}
+	}
+	return host
+}
+
+func (s site) trusts(r *http.Request) bool {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && s.isProxy(a.Addr())
+}
+
+func (s site) isProxy(a netip.Addr) bool {
+	for _, p := range s.proxies {
+		if p.Contains(a.Unmap()) {
+			return true
+		}
+	}
+	return false
+}

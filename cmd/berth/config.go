@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+)
+
+// dataFlags say where the registry keeps things. All commands have them.
+type dataFlags struct {
+	Data     string `default:"./berth-data" placeholder:"DIR" help:"Folder for everything the registry keeps."`
+	Database string `placeholder:"URL" help:"Where metadata is kept: sqlite:FILE (default sqlite:DATA/berth.db)."`
+	Storage  string `placeholder:"URL" help:"Where blobs are kept: fs:DIR (default fs:DATA/blobs)."`
+	LogLevel string `default:"info" enum:"debug,info,warn,error" help:"Least severity that is logged: ${enum}."`
+}
+
+func (f dataFlags) database() string {
+	if f.Database != "" {
+		return f.Database
+	}
+	return "sqlite:" + filepath.Join(f.Data, "berth.db")
+}
+
+func (f dataFlags) storage() string {
+	if f.Storage != "" {
+		return f.Storage
+	}
+	return "fs:" + filepath.Join(f.Data, "blobs")
+}
+
+// serveFlags are the settings of the server.
+type serveFlags struct {
+	dataFlags `embed:""`
+
+	Addr      string `default:":5000" help:"Address the registry listens on."`
+	AdminAddr string `default:"127.0.0.1:5001" help:"Address of health checks, metrics and profiles, which should stay private; empty for none."`
+	PublicURL string `name:"public-url" placeholder:"URL" help:"How clients reach the registry, if a proxy in front changes host or scheme; by default what their requests say."`
+	Service   string `default:"berth" help:"Name of the registry in the tokens it gives out."`
+	LogFormat string `default:"auto" enum:"auto,text,json" help:"Form of the log: ${enum}; auto is text on a terminal and json otherwise."`
+
+	TLSCert string   `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM; read again when the file changes."`
+	TLSKey  string   `name:"tls-key" placeholder:"FILE" help:"Private key of the certificate in PEM."`
+	TLSAuto []string `name:"tls-auto" placeholder:"HOST" help:"Get a certificate for this host from an ACME authority (Let's Encrypt); the registry must be reachable on port 443."`
+	ACMEURL string   `name:"acme-url" placeholder:"URL" help:"Directory of another ACME authority."`
+
+	AdminPassword string   `placeholder:"PASSWORD" help:"Password of the user admin that the first start creates; by default one is made and printed." secret:""`
+	AnonymousPull []string `placeholder:"PATTERN" help:"Repositories anyone may pull from, such as public/* or *."`
+	TrustedProxy  []string `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."`
+	CreateOnPush  bool     `default:"true" negatable:"" help:"Create a repository when something is pushed to it."`
+	Sparse        []string `placeholder:"PATTERN" help:"Repositories in which manifests may name layers and platforms that are not there."`
+
+	TokenLifetime  time.Duration `default:"5m" help:"How long a token is good for."`
+	UploadExpiry   time.Duration `default:"24h" help:"How long an upload waits for its next chunk."`
+	StallTimeout   time.Duration `default:"1m" help:"How long a request or an answer may stand still."`
+	MaxConnections int           `default:"10000" help:"Connections that are served at once; more wait."`
+	DrainTimeout   time.Duration `default:"30s" help:"How long requests may go on after SIGTERM."`
+	DiskReserve    int64         `default:"67108864" help:"Bytes of the disk that blobs leave free."`
+}
+
+// check finds what no single flag can.
+func (f serveFlags) check() error {
+	if (f.TLSCert == "") != (f.TLSKey == "") {
+		return fmt.Errorf("--tls-cert and --tls-key go together")
+	}
+	if f.TLSCert != "" && len(f.TLSAuto) > 0 {
+		return fmt.Errorf("--tls-auto gets a certificate itself; leave out --tls-cert and --tls-key")
+	}
+	if f.PublicURL != "" {
+		u, err := url.Parse(f.PublicURL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path != "/" {
+			return fmt.Errorf("--public-url %q: it should look like https://registry.example.com, without a path", f.PublicURL)
+		}
+	}
+	for _, cidr := range f.TrustedProxy {
+		if _, _, err := net.ParseCIDR(cidr); err != nil {
+			return fmt.Errorf("--trusted-proxy: %w", err)
+		}
+	}
+	for flag, d := range map[string]time.Duration{
+		"token-lifetime": f.TokenLifetime, "upload-expiry": f.UploadExpiry, "stall-timeout": f.StallTimeout, "drain-timeout": f.DrainTimeout,
+	} {
+		if d <= 0 {
+			return fmt.Errorf("--%s must be more than zero, not %s", flag, d)
+		}
+	}
+	return nil
+}
+
+// tls reports whether the registry speaks TLS itself.
+func (f serveFlags) tls() bool { return f.TLSCert != "" || len(f.TLSAuto) > 0 }
+
+// configCommand prints the settings of serve. It has the same flags, so that a
+// service's command line can be tried out.
+type configCommand struct {
+	serveFlags `embed:""`
+}
+
+// Run writes YAML that --config reads.
+func (cmd configCommand) Run(k *kong.Context, c console) error {
+	if err := cmd.check(); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, flag := range k.Selected().Flags {
+		value := flag.Value.Target.Interface()
+		if d, ok := value.(time.Duration); ok {
+			value = d.String()
+		}
+		if flag.Tag.Has("secret") && value != "" {
+			value = "********"
+		}
+		switch flag.Name {
+		case "database":
+			value = redact(cmd.database())
+		case "storage":
+			value = redact(cmd.storage())
+		}
+		line, err := yaml.MarshalWithOptions(map[string]any{flag.Name: value}, yaml.Flow(false))
+		if err != nil {
+			return err
+		}
+		b.Write(line)
+	}
+	_, err := io.WriteString(c.out, b.String())
+	return err
+}
+
+// redact hides the password of a URL.
+func redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil {
+		return raw
+	}
+	return u.Redacted()
+}
+
+// loadYAML reads the configuration file. An unknown key is an error: it is a
+// misspelt one.
+func loadYAML(r io.Reader) (kong.Resolver, error) {
+	settings := map[string]any{}
+	if err := yaml.NewDecoder(r).Decode(&settings); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("the configuration file is not valid YAML: %w", err)
+	}
+	return yamlResolver(settings), nil
+}
+
+type yamlResolver map[string]any
+
+func (y yamlResolver) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	for _, leaf := range app.Leaves(false) {
+		for _, group := range leaf.AllFlags(false) {
+			for _, flag := range group {
+				known[flag.Name] = true
+			}
+		}
+	}
+	var unknown []string
+	for key := range y {
+		if !known[key] {
+			unknown = append(unknown, key)
+		}
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		return fmt.Errorf("the configuration file has settings that berth does not know: %s", strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+func (y yamlResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	return y[flag.Name], nil
+}

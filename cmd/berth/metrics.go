@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"berth/registry/oci"
+	"berth/storage/blob"
+)
+
+// metrics are what Prometheus is told.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+	received prometheus.Counter
+	sent     prometheus.Counter
+	commits  prometheus.Histogram
+	shared   prometheus.Histogram
+	storage  *prometheus.HistogramVec
+	writers  prometheus.Gauge
+}
+
+func newMetrics() *metrics {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	with := promauto.With(r)
+	return &metrics{
+		registry: r,
+		requests: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "berth_request_seconds", Help: "Time to answer a request, body included, by operation and status.",
+			Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 60},
+		}, []string{"operation", "status"}),
+		received: with.NewCounter(prometheus.CounterOpts{
+			Name: "berth_received_bytes_total", Help: "Bytes of the bodies of requests.",
+		}),
+		sent: with.NewCounter(prometheus.CounterOpts{
+			Name: "berth_sent_bytes_total", Help: "Bytes of the bodies of answers.",
+		}),
+		commits: with.NewHistogram(prometheus.HistogramOpts{
+			Name: "berth_database_transaction_seconds", Help: "Time from asking for a transaction to its being durable.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .05, .25, 1, 5},
+		}),
+		shared: with.NewHistogram(prometheus.HistogramOpts{
+			Name: "berth_database_commit_transactions", Help: "Transactions that shared a commit.",
+			Buckets: []float64{1, 2, 4, 8, 16, 32, 64},
+		}),
+		storage: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "berth_storage_operation_seconds", Help: "Time of an operation of the blob store, by operation and outcome.",
+			Buckets: []float64{.0001, .0005, .001, .005, .025, .1, .5, 2.5},
+		}, []string{"operation", "outcome"}),
+		writers: with.NewGauge(prometheus.GaugeOpts{
+			Name: "berth_uploads_active", Help: "Uploads that bytes are arriving for.",
+		}),
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+func (m *metrics) request(a oci.Access) {
+	m.requests.WithLabelValues(a.Operation, strconv.Itoa(a.Status)).Observe(a.Took.Seconds())
+	m.received.Add(float64(a.Received))
+	m.sent.Add(float64(a.Sent))
+}
+
+func (m *metrics) transaction(took time.Duration, shared int) {
+	m.commits.Observe(took.Seconds())
+	m.shared.Observe(float64(shared))
+}
+
+// operation measures one operation of the store.
+func (m *metrics) operation(name string, started time.Time, err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = "error"
+	}
+	m.storage.WithLabelValues(name, outcome).Observe(time.Since(started).Seconds())
+}
+
+// store returns next with its operations measured. Reading and writing themselves
+// are not: they take as long as the client does.
+func (m *metrics) store(next blob.Store) blob.Store { return meteredStore{Store: next, metrics: m} }
+
+type meteredStore struct {
+	blob.Store
+	metrics *metrics
+}
+
+func (s meteredStore) Create(ctx context.Context, key blob.Key) (w blob.Writer, err error) {
+	started := time.Now()
+	w, err = s.Store.Create(ctx, key)
+	s.metrics.operation("create", started, err)
+	return s.metrics.writer(w, err)
+}
+
+func (s meteredStore) Resume(ctx context.Context, key blob.Key, state []byte) (w blob.Writer, err error) {
+	started := time.Now()
+	w, err = s.Store.Resume(ctx, key, state)
+	s.metrics.operation("resume", started, err)
+	return s.metrics.writer(w, err)
+}
+
+func (s meteredStore) Open(ctx context.Context, key blob.Key) (io.ReadSeekCloser, error) {
+	started := time.Now()
+	content, err := s.Store.Open(ctx, key)
+	s.metrics.operation("open", started, err)
+	return content, err
+}
+
+func (s meteredStore) Delete(ctx context.Context, key blob.Key) error {
+	started := time.Now()
+	err := s.Store.Delete(ctx, key)
+	s.metrics.operation("delete", started, err)
+	return err
+}
+
+func (m *metrics) writer(w blob.Writer, err error) (blob.Writer, error) {
+	if err != nil {
+		return nil, err
+	}
+	m.writers.Inc()
+	return &meteredWriter{Writer: w, metrics: m}, nil
+}
+
+type meteredWriter struct {
+	blob.Writer
+	metrics *metrics
+	ended   bool
+}
+
+func (w *meteredWriter) end() {
+	if !w.ended {
+		w.ended = true
+		w.metrics.writers.Dec()
+	}
+}
+
+func (w *meteredWriter) Suspend(ctx context.Context) ([]byte, error) {
+	started := time.Now()
+	state, err := w.Writer.Suspend(ctx)
+	w.metrics.operation("suspend", started, err)
+	w.end()
+	return state, err
+}
+
+func (w *meteredWriter) Commit(ctx context.Context) error {
+	started := time.Now()
+	err := w.Writer.Commit(ctx)
+	w.metrics.operation("commit", started, err)
+	w.end()
+	return err
+}
+
+func (w *meteredWriter) Close() error {
+	w.end()
+	return w.Writer.Close()
+}

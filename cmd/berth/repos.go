@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"berth/registry"
+	"berth/registry/engine"
+)
+
+// repoCommand administers repositories.
+type repoCommand struct {
+	List   repoList   `cmd:"" help:"List repositories."`
+	Show   repoShow   `cmd:"" help:"Show the tags of a repository."`
+	Delete repoDelete `cmd:"" help:"Delete a repository."`
+}
+
+// withEngine calls do with the registry itself, no guard in front.
+func (f dataFlags) withEngine(ctx context.Context, opts engine.Options, do func(*engine.Engine) error) error {
+	e, closeDB, err := f.openEngine(ctx, opts)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(e), closeDB())
+}
+
+type repoList struct {
+	dataFlags  `embed:""`
+	outputFlag `embed:""`
+}
+
+type listedRepository struct {
+	Name      registry.Name `json:"name"`
+	CreatedAt time.Time     `json:"createdAt"`
+}
+
+func (cmd repoList) Run(ctx context.Context, c console) error {
+	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
+		listed := []listedRepository{}
+		var rows [][]string
+		const page = 1000
+		for last := registry.Name(""); ; {
+			names, err := e.Repositories(ctx, last, page)
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				last = name
+				r, err := e.Repository(ctx, name)
+				if errors.Is(err, registry.ErrNameUnknown) {
+					continue // deleted since it was listed
+				}
+				if err != nil {
+					return err
+				}
+				listed = append(listed, listedRepository{name, r.CreatedAt})
+				rows = append(rows, []string{string(name), formatTime(r.CreatedAt)})
+			}
+			if len(names) < page {
+				break
+			}
+		}
+		return cmd.print(c, listed, []string{"NAME", "CREATED"}, rows)
+	})
+}
+
+type repoShow struct {
+	dataFlags  `embed:""`
+	outputFlag `embed:""`
+	Name       string `arg:"" help:"Name of the repository."`
+}
+
+type listedTag struct {
+	Tag       registry.Tag `json:"tag"`
+	Digest    string       `json:"digest"`
+	MediaType string       `json:"mediaType"`
+	Size      int64        `json:"size"`
+}
+
+func (cmd repoShow) Run(ctx context.Context, c console) error {
+	name, err := registry.ParseName(cmd.Name)
+	if err != nil {
+		return err
+	}
+	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
+		listed := []listedTag{}
+		var rows [][]string
+		const page = 1000
+		for last := registry.Tag(""); ; {
+			tags, err := e.Tags(ctx, name, last, page)
+			if err != nil {
+				return err
+			}
+			for _, t := range tags {
+				last = t
+				d, err := e.StatManifest(ctx, name, registry.Reference{Tag: t})
+				if errors.Is(err, registry.ErrManifestUnknown) {
+					continue // deleted since it was listed
+				}
+				if err != nil {
+					return err
+				}
+				listed = append(listed, listedTag{t, d.Digest.String(), d.MediaType, d.Size})
+				rows = append(rows, []string{string(t), d.Digest.String(), d.MediaType})
+			}
+			if len(tags) < page {
+				break
+			}
+		}
+		return cmd.print(c, listed, []string{"TAG", "DIGEST", "TYPE"}, rows)
+	})
+}
+
+type repoDelete struct {
+	dataFlags `embed:""`
+	Name      string `arg:"" help:"Name of the repository."`
+	Force     bool   `help:"Delete it even if it still holds images."`
+}
+
+func (cmd repoDelete) Run(ctx context.Context, c console) error {
+	name, err := registry.ParseName(cmd.Name)
+	if err != nil {
+		return err
+	}
+	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
+		err := e.DeleteRepository(ctx, name, cmd.Force)
+		if errors.Is(err, registry.ErrNotEmpty) {
+			return fmt.Errorf("%w; --force deletes them too", err)
+		}
+		if err == nil {
+			fmt.Fprintf(c.out, "repository %s deleted\n", name)
+		}
+		return err
+	})
+}

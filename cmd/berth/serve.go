@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"berth/registry"
+	"berth/storage/meta"
+)
+
+// serveCommand runs the registry.
+type serveCommand struct {
+	serveFlags `embed:""`
+}
+
+// Run serves until ctx ends, then lets the requests under way come to their end.
+func (cmd serveCommand) Run(ctx context.Context, c console) error {
+	if err := cmd.check(); err != nil {
+		return err
+	}
+	var level slog.LevelVar
+	if err := level.UnmarshalText([]byte(cmd.LogLevel)); err != nil {
+		return err
+	}
+	log := newLogger(c.err, cmd.LogFormat, &level)
+	lock, err := lockData(cmd.Data, log)
+	if err != nil {
+		return err
+	}
+	defer lock.Close() // harmless on nil
+	m := newMetrics()
+	db, err := meta.Open(ctx, cmd.database(), meta.Options{Logger: log, Observe: m.transaction})
+	if err != nil {
+		return err
+	}
+	s, err := cmd.newServer(ctx, c, log, m, db)
+	if err == nil {
+		err = s.run(ctx, &level)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// server is a registry that runs: its listeners and the work beside them.
+type server struct {
+	flags   serveFlags
+	log     *slog.Logger
+	parts   parts
+	public  *http.Server
+	private *http.Server // nil without --admin-addr
+	certs   *certificates
+}
+
+func (cmd serveCommand) newServer(ctx context.Context, c console, log *slog.Logger, m *metrics, db *meta.DB) (*server, error) {
+	p, err := cmd.assemble(ctx, c, log, m, db)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{flags: cmd.serveFlags, log: log, parts: p}
+	s.public = &http.Server{
+		Handler: p.handler,
+		// A client that sends its headers a byte at a time is not waited for. Bodies
+		// have their own limit, --stall-timeout.
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	if s.certs, err = newCertificates(cmd.serveFlags, log); err != nil {
+		return nil, err
+	}
+	if s.certs != nil {
+		s.public.TLSConfig = s.certs.config()
+	}
+	if cmd.AdminAddr != "" {
+		s.private = &http.Server{Handler: adminHandler(m, p.ready), ReadHeaderTimeout: 10 * time.Second}
+	}
+	return s, nil
+}
+
+// run listens, and ends when ctx does or a listener fails.
+func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
+	listener, err := net.Listen("tcp", s.flags.Addr)
+	if err != nil {
+		return err
+	}
+	listener = netutil.LimitListener(listener, s.flags.MaxConnections)
+	var admin net.Listener
+	if s.private != nil {
+		if admin, err = net.Listen("tcp", s.flags.AdminAddr); err != nil {
+			listener.Close()
+			return fmt.Errorf("the admin address: %w", err)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
+	start := func(name string, serve func() error) {
+		work.Go(func() {
+			if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	start("registry", func() error {
+		if s.certs != nil {
+			return s.public.ServeTLS(listener, "", "")
+		}
+		return s.public.Serve(listener)
+	})
+	if admin != nil {
+		start("admin", func() error { return s.private.Serve(admin) })
+	}
+	start("expiry of uploads", func() error { return s.expireUploads(ctx) })
+	start("reload", func() error { return s.reloadOnHangup(ctx, level) })
+	s.parts.ready.Store(true)
+	s.log.Info("berth is ready", "version", version, "addr", listener.Addr().String(), "admin_addr", s.flags.AdminAddr,
+		"tls", s.flags.tls(), "data", s.flags.Data)
+
+	<-ctx.Done()
+	s.parts.ready.Store(false)
+	s.drain()
+	work.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	s.log.Info("berth has stopped")
+	return nil
+}
+
+// drain lets requests come to their end. Uploads that are cut off keep what has
+// arrived.
+func (s *server) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.flags.DrainTimeout)
+	defer cancel()
+	if err := s.public.Shutdown(ctx); err != nil {
+		s.log.Warn("some requests did not end in time and are cut off", "after", s.flags.DrainTimeout)
+		s.public.Close()
+	}
+	s.parts.requests.Wait() // those cut off still write down how far they came
+	if s.private != nil {
+		s.private.Close()
+	}
+}
+
+// expireUploads removes abandoned uploads, once at the start and then every hour.
+func (s *server) expireUploads(ctx context.Context) error {
+	ticker := time.NewTicker(time.Hour)
+	defer ticker.Stop()
+	for {
+		if err := s.parts.expire(ctx, time.Now().Add(-s.flags.UploadExpiry)); err != nil && ctx.Err() == nil {
+			s.log.Error("abandoned uploads could not be removed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// reloadOnHangup reads again, at SIGHUP, what can change while the server runs: the
+// certificate and, from the configuration file, the level of the log.
+func (s *server) reloadOnHangup(ctx context.Context, level *slog.LevelVar) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangups:
+		}
+		if s.certs != nil {
+			s.certs.reload()
+		}
+		if err := reloadLevel(level); err != nil {
+			s.log.Error("the configuration cannot be read; it stays as it was", "error", err)
+			continue
+		}
+		s.log.Info("configuration read again", "log_level", level.Level().String())
+	}
+}
+
+// reloadLevel parses the process's own command line once more.
+func reloadLevel(level *slog.LevelVar) error {
+	var again commands
+	parser, err := newParser(&again, console{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	if err != nil {
+		return err
+	}
+	if _, err := parser.Parse(os.Args[1:]); err != nil {
+		return err
+	}
+	return level.UnmarshalText([]byte(again.Serve.LogLevel))
+}
+
+// matchAny returns a function that reports whether a repository matches one of the
+// patterns, in which * stands for anything, slashes too.
+func matchAny(patterns []string) func(registry.Name) bool {
+	return func(name registry.Name) bool {
+		for _, p := range patterns {
+			if ok, _ := path.Match(p, string(name)); ok || p == "*" {
+				return true
+			}
+		}
+		return false
+	}
+}

@@ -1,0 +1,281 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+	"berth/storage/blob"
+	"berth/storage/meta"
+)
+
+// Check is what an inspection of the registry looks at.
+type Check struct {
+	// Deep reads every object and compares it with its digest.
+	Deep bool
+
+	// Found is called for each problem as it is found. It may end the inspection by
+	// returning an error.
+	Found func(Problem) error
+}
+
+// Problem is something that should not be.
+type Problem struct {
+	Kind       ProblemKind   `json:"kind"`
+	Digest     digest.Digest `json:"digest,omitempty"`
+	Repository registry.Name `json:"repository,omitempty"`
+	Key        blob.Key      `json:"key,omitempty"`
+	Message    string        `json:"message"`
+}
+
+// ProblemKind says how bad a problem is.
+type ProblemKind string
+
+// Lost and Damaged are losses: an image cannot be pulled, and pushing it again heals
+// it. Dangling is a manifest that names what its repository does not have. An Orphan
+// only takes up space.
+const (
+	Lost     ProblemKind = "lost"
+	Damaged  ProblemKind = "damaged"
+	Dangling ProblemKind = "dangling"
+	Orphan   ProblemKind = "orphan"
+)
+
+// Summary counts what an inspection has seen.
+type Summary struct {
+	Blobs     int   `json:"blobs"`
+	Manifests int   `json:"manifests"`
+	Bytes     int64 `json:"bytes"`
+	Objects   int   `json:"objects"`
+	Losses    int   `json:"losses"`
+	Orphans   int   `json:"orphans"`
+}
+
+// orphanAge is how long an object that no row names may just be on its way to one.
+const orphanAge = time.Hour
+
+// page is how many rows are looked at at once.
+const page = 500
+
+// Inspect compares rows with objects: every blob must have its object, every
+// manifest what it names, and objects that nothing names are garbage. The registry
+// may be in use meanwhile.
+func (e *Engine) Inspect(ctx context.Context, c Check) (Summary, error) {
+	i := inspection{engine: e, check: c}
+	err := i.blobs(ctx)
+	if err == nil {
+		err = i.manifests(ctx)
+	}
+	if err == nil {
+		err = i.objects(ctx)
+	}
+	return i.summary, err
+}
+
+type inspection struct {
+	engine  *Engine
+	check   Check
+	summary Summary
+}
+
+func (i *inspection) found(p Problem) error {
+	if p.Kind == Orphan {
+		i.summary.Orphans++
+	} else {
+		i.summary.Losses++
+	}
+	return i.check.Found(p)
+}
+
+// blobs looks for the object of each blob.
+func (i *inspection) blobs(ctx context.Context) error {
+	var last digest.Digest
+	for {
+		rows, err := i.engine.meta.Blobs(ctx, last, page)
+		if err != nil {
+			return err
+		}
+		for _, b := range rows {
+			i.summary.Blobs++
+			i.summary.Bytes += b.Size
+			if err := i.blob(ctx, b); err != nil {
+				return err
+			}
+			last = b.Digest
+		}
+		if len(rows) < page {
+			return nil
+		}
+	}
+}
+
+func (i *inspection) blob(ctx context.Context, b meta.Blob) error {
+	size, err := i.engine.blobs.Size(ctx, b.Key)
+	switch {
+	case errors.Is(err, blob.ErrNotExist):
+		return i.found(Problem{Kind: Lost, Digest: b.Digest, Key: b.Key, Message: "the object of the blob is missing"})
+	case err != nil:
+		return err
+	case size != b.Size:
+		return i.found(Problem{
+			Kind: Damaged, Digest: b.Digest, Key: b.Key,
+			Message: fmt.Sprintf("the object has %d bytes instead of %d", size, b.Size),
+		})
+	case !i.check.Deep:
+		return nil
+	}
+	got, err := i.engine.digest(ctx, b.Key, b.Digest.Algorithm())
+	if err != nil {
+		return i.found(Problem{Kind: Damaged, Digest: b.Digest, Key: b.Key, Message: "the object cannot be read: " + err.Error()})
+	}
+	if got != b.Digest {
+		return i.found(Problem{Kind: Damaged, Digest: b.Digest, Key: b.Key, Message: "the object's bytes have the digest " + got.String()})
+	}
+	return nil
+}
+
+// manifests looks for what each manifest names.
+func (i *inspection) manifests(ctx context.Context) error {
+	var last registry.Name
+	for {
+		names, err := i.engine.meta.Repositories(ctx, last, page)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := i.repository(ctx, name); err != nil {
+				return err
+			}
+			last = name
+		}
+		if len(names) < page {
+			return nil
+		}
+	}
+}
+
+func (i *inspection) repository(ctx context.Context, name registry.Name) error {
+	r, err := i.engine.meta.Repository(ctx, name)
+	if errors.Is(err, registry.ErrNameUnknown) {
+		return nil // deleted since it was listed
+	}
+	if err != nil {
+		return err
+	}
+	var last digest.Digest
+	for {
+		rows, err := i.engine.meta.Manifests(ctx, r, last, page)
+		if err != nil {
+			return err
+		}
+		for _, d := range rows {
+			if err := i.manifest(ctx, name, d); err != nil {
+				return err
+			}
+			last = d
+		}
+		if len(rows) < page {
+			return nil
+		}
+	}
+}
+
+func (i *inspection) manifest(ctx context.Context, repo registry.Name, d digest.Digest) error {
+	m, err := i.engine.meta.Manifest(ctx, repo, registry.Reference{Digest: d})
+	if errors.Is(err, registry.ErrManifestUnknown) || errors.Is(err, registry.ErrNameUnknown) {
+		return nil // deleted since it was listed
+	}
+	if err != nil {
+		return err
+	}
+	i.summary.Manifests++
+	if got := d.Algorithm().FromBytes(m.Bytes); got != d {
+		return i.found(Problem{Kind: Damaged, Digest: d, Repository: repo, Message: "the manifest's bytes have the digest " + got.String()})
+	}
+	c, err := registry.ParseManifest(m.MediaType, m.Bytes)
+	if err != nil {
+		return i.found(Problem{Kind: Damaged, Digest: d, Repository: repo, Message: err.Error()})
+	}
+	if i.engine.opts.AllowSparse(repo) {
+		return nil
+	}
+	return i.references(ctx, repo, d, c)
+}
+
+// references looks for what a manifest names.
+func (i *inspection) references(ctx context.Context, repo registry.Name, d digest.Digest, c registry.Content) error {
+	needed := make([]digest.Digest, 0, len(c.Layers)+1)
+	if c.Config != nil {
+		needed = append(needed, c.Config.Digest)
+	}
+	for _, layer := range c.Layers {
+		if registry.Distributable(layer) {
+			needed = append(needed, layer.Digest)
+		}
+	}
+	for _, n := range needed {
+		if err := i.reference(ctx, repo, d, n, false); err != nil {
+			return err
+		}
+	}
+	for _, child := range c.Manifests {
+		if err := i.reference(ctx, repo, d, child.Digest, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *inspection) reference(ctx context.Context, repo registry.Name, by, d digest.Digest, manifest bool) error {
+	_, err := i.engine.meta.Blob(ctx, repo, d)
+	if manifest && errors.Is(err, registry.ErrBlobUnknown) {
+		_, err = i.engine.meta.StatManifest(ctx, repo, registry.Reference{Digest: d})
+	}
+	if !errors.Is(err, registry.ErrBlobUnknown) && !errors.Is(err, registry.ErrManifestUnknown) {
+		return err
+	}
+	// It may have been deleted together with the manifest since that was read.
+	_, err = i.engine.meta.StatManifest(ctx, repo, registry.Reference{Digest: by})
+	if errors.Is(err, registry.ErrManifestUnknown) || errors.Is(err, registry.ErrNameUnknown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return i.found(Problem{
+		Kind: Dangling, Digest: by, Repository: repo,
+		Message: fmt.Sprintf("the manifest names %s, which the repository does not have", d),
+	})
+}
+
+// objects looks for objects that nothing names.
+func (i *inspection) objects(ctx context.Context) error {
+	for object, err := range i.engine.blobs.All(ctx) {
+		if err != nil {
+			return err
+		}
+		i.summary.Objects++
+		if time.Since(object.ChangedAt) < orphanAge {
+			continue
+		}
+		known, err := i.engine.meta.KnowsObject(ctx, object.Key)
+		if err != nil {
+			return err
+		}
+		if known {
+			continue
+		}
+		err = i.found(Problem{
+			Kind: Orphan, Key: object.Key,
+			Message: fmt.Sprintf("nothing names this object of %d bytes", object.Size),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

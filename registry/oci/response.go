@@ -6,9 +6,13 @@ import (
 	"time"
 )
 
-// slice is how much is sent before the deadline moves. At a stall time-out of a
-// minute it asks of the slowest client 140 kB/s.
-const slice = 8 << 20
+// How much must move before the deadline does. With a stall time-out of a minute
+// that asks 17 kB/s of a client that takes and 270 B/s of one that gives, so that
+// nobody can hold a connection by moving a byte now and then.
+const (
+	sendSlice    = 1 << 20
+	receiveSlice = 16 << 10
+)
 
 // response counts what is sent and gives up on a client that takes nothing. It
 // passes ReadFrom through, so that a file goes to the socket by sendfile.
@@ -51,7 +55,7 @@ func (w *response) ReadFrom(r io.Reader) (total int64, err error) {
 	}
 	for limited.N > 0 {
 		control.SetWriteDeadline(time.Now().Add(w.stall))
-		part := &io.LimitedReader{R: limited.R, N: min(slice, limited.N)}
+		part := &io.LimitedReader{R: limited.R, N: min(sendSlice, limited.N)}
 		want := part.N
 		n, err := from.ReadFrom(part)
 		limited.N -= n
@@ -69,6 +73,7 @@ type body struct {
 	from    io.Reader
 	control *http.ResponseController
 	stall   time.Duration
+	left    int // bytes to come before the deadline moves
 }
 
 func (s *Server) body(w http.ResponseWriter, r *http.Request) io.Reader {
@@ -76,8 +81,12 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) io.Reader {
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	b.control.SetReadDeadline(time.Now().Add(b.stall))
+	if b.left <= 0 {
+		b.left = receiveSlice
+		b.control.SetReadDeadline(time.Now().Add(b.stall))
+	}
 	n, err := b.from.Read(p)
+	b.left -= n
 	if err != nil {
 		b.control.SetReadDeadline(time.Time{}) // or it would look later as if the client had gone
 	}

@@ -8,9 +8,11 @@ package oci
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -140,7 +142,12 @@ func (s *Server) serve(operation string, h handler) http.Handler {
 	})
 }
 
-func (s *Server) answer(h handler, w *response, r *http.Request, a *Access) error {
+func (s *Server) answer(h handler, w *response, r *http.Request, a *Access) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	principal, err := s.opts.Authenticate(r)
 	if err != nil {
 		return err

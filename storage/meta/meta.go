@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,9 @@ type DB struct {
 	reads   *sql.DB
 	writes  *sql.DB
 	writer  *writer
+
+	generation     atomic.Pointer[generation] // nil when it has to be read
+	accountChanges atomic.Int64               // made through this DB
 }
 
 // Options are the knobs of [Open]. The zero value works.

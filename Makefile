@@ -1,0 +1,72 @@
+# berth: build, test and measure. `make help` lists the targets.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+BERTH    := bin/berth
+GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
+STATIC   := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VULN     := go run golang.org/x/vuln/cmd/govulncheck@latest
+FUZZTIME ?= 20s
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+.PHONY: build
+build: $(BERTH) ## build bin/berth, a static binary
+
+.PHONY: $(BERTH)
+$(BERTH):
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/berth
+
+.PHONY: run
+run: build ## serve the folder ./berth-data on port 5000
+	$(BERTH) serve
+
+.PHONY: test
+test: ## run the tests
+	go test ./...
+
+.PHONY: race
+race: ## run the tests with the race detector
+	go test -race ./auth/... ./cmd/... ./registry/... ./storage/...
+
+.PHONY: lint
+lint: ## vet, staticcheck and gofumpt, by pinned versions
+	go vet ./...
+	$(STATIC) ./...
+	@unformatted=$$($(GOFUMPT) -l .); test -z "$$unformatted" || { echo "not formatted by gofumpt:"; echo "$$unformatted"; exit 1; }
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for FUZZTIME each
+	@go list ./... | while read -r package; do \
+		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+		done; \
+	done
+
+.PHONY: conformance
+conformance: build ## run the whole OCI conformance suite against berth
+	go run ./conformance/oci -berth $(BERTH)
+
+.PHONY: e2e
+e2e: build ## drive berth with docker, podman, skopeo, containerd, helm, cosign and others
+	conformance/clients/install.sh
+	BERTH_E2E=1 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -v ./conformance/clients
+
+.PHONY: kill
+kill: build ## kill berth at random moments and look for losses
+	go run ./conformance/kill -berth $(BERTH)
+
+.PHONY: bench
+bench: build ## measure berth beside CNCF Distribution and a bare loop
+	go run ./conformance/bench -berth $(BERTH)
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities; needs the internet
+	$(VULN) ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin results

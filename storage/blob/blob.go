@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -40,10 +41,7 @@ func NewKey() Key {
 
 // ParseKey checks that s is a key, and so is safe as the name of a file.
 func ParseKey(s string) (Key, error) {
-	if len(s) != 35 || s[2] != '/' || s[:2] != s[3:5] {
-		return "", fmt.Errorf("blob: %q is not a key", s)
-	}
-	if _, err := hex.DecodeString(s[3:]); err != nil {
+	if len(s) != 35 || s[2] != '/' || s[:2] != s[3:5] || strings.Trim(s[3:], "0123456789abcdef") != "" {
 		return "", fmt.Errorf("blob: %q is not a key", s)
 	}
 	return Key(s), nil
@@ -51,17 +49,26 @@ func ParseKey(s string) (Key, error) {
 
 // Store keeps objects. It is safe for concurrent use; a single key has one writer
 // at a time, which the caller sees to.
+//
+// A context covers the call it is given to, not the [Writer] or reader the call
+// returns. A call whose context is done before it starts answers the context's
+// error and changes nothing.
 type Store interface {
 	// Create begins the object of key. Nothing can be read under key before Commit.
-	// Errors: ErrFull.
+	// A caller that died before it had noted anything begins again: what its first
+	// attempt left under key is replaced, by Commit at the latest. Errors: ErrFull.
 	Create(ctx context.Context, key Key) (Writer, error)
 
 	// Resume continues the object of key where [Writer.Suspend] left it; whatever was
-	// written after that is cut off. Errors: ErrLost, ErrFull.
+	// written after that is cut off. state is of any Suspend whose bytes have not been
+	// cut off, not just the last: a caller that dies before it has noted the last one
+	// goes on from the one before. Errors: ErrLost (also if the object is committed or
+	// discarded; a driver that cannot tell without asking a server may leave the
+	// answer to Suspend and Commit), ErrFull.
 	Resume(ctx context.Context, key Key, state []byte) (Writer, error)
 
 	// Discard frees what an unfinished object holds. state is that of the last
-	// Suspend, or nil if there was none. An object that is committed, or was never
+	// Suspend, or nil if none is known. An object that is committed, or was never
 	// begun, is left alone without an error.
 	Discard(ctx context.Context, key Key, state []byte) error
 
@@ -72,36 +79,47 @@ type Store interface {
 	// Size is the number of bytes of a committed object. Errors: ErrNotExist.
 	Size(ctx context.Context, key Key) (int64, error)
 
-	// Delete removes a committed object. One that is not there is no error.
+	// Delete removes a committed object. One that is not there is no error, one that is
+	// unfinished is left alone. Who has begun to read the object may read on to its end.
 	Delete(ctx context.Context, key Key) error
 
-	// All yields every object, in no order, for checks that walk the whole store.
+	// All yields every object, in no order, for checks that walk the whole store. What
+	// comes, goes or is committed meanwhile may be missed or seen twice; an unfinished
+	// object may be missed while none of its bytes have reached the store.
+	// After an error it yields nothing more.
 	All(ctx context.Context) iter.Seq2[Object, error]
 }
 
 // Object is an entry of [Store.All].
 type Object struct {
 	Key       Key
-	Size      int64
+	Size      int64     // of an unfinished object: what has reached the store, suspended or not
 	Committed bool      // false for an object that is being written or was abandoned
 	ChangedAt time.Time // when bytes last arrived
 }
 
-// Writer writes one object. It ends with exactly one of Suspend, Commit or Close;
-// a Close after that does nothing, so it can be deferred.
+// Writer writes one object, for one goroutine. It ends with exactly one of Suspend,
+// Commit or Close, whether they succeed or not; a Close after that does nothing, so
+// it can be deferred, and anything else is an error.
 type Writer interface {
 	// Write appends. After a short write the error tells why, ErrFull among others,
-	// and the bytes that were counted are kept.
+	// and the bytes that were counted are kept: Suspend and, once there is room, Write
+	// go on after them.
 	io.Writer
 
 	// Suspend makes what was written durable and ends this writer. The state it
-	// returns lets [Store.Resume] go on, in this process or another.
+	// returns lets [Store.Resume] go on, in this process or another. After ErrFull, and
+	// if the context was done, earlier states are as good as after Close; after any
+	// other error they may be lost.
 	Suspend(ctx context.Context) (state []byte, err error)
 
-	// Commit makes the object whole, durable and readable.
+	// Commit makes the object whole, durable and readable. After an error nothing is to
+	// be read under the key, and of earlier states the same holds as for Suspend. Who
+	// cannot tell an error from success, as after a crash, has to delete as well as
+	// discard the object.
 	Commit(ctx context.Context) error
 
 	// Close lets go of the writer. Bytes written since the last Suspend are lost, the
-	// rest stays resumable.
+	// rest stays resumable; without a Suspend nothing of the object is left.
 	Close() error
 }

@@ -117,7 +117,7 @@ func (r *reception) suspend(ctx context.Context) error {
 	if next.ObjectState, err = r.writer.Suspend(ctx); err != nil {
 		return storageError(err)
 	}
-	return r.engine.meta.Update(ctx, func(tx *meta.Tx) error { return tx.AdvanceUpload(ctx, next) })
+	return r.engine.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) error { return tx.AdvanceUpload(ctx, next) })
 }
 
 // refuse discards an upload whose bytes are not what the client says.

@@ -21,7 +21,7 @@ func (e *Engine) StartUpload(ctx context.Context, repo registry.Name, alg digest
 		Key:       blob.NewKey(),
 		Algorithm: alg,
 	}
-	err := e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
+	err := e.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) (err error) {
 		if !e.opts.CreateOnPush {
 			if _, err := tx.Repository(ctx, repo); err != nil {
 				return err
@@ -124,7 +124,7 @@ func (e *Engine) dropUpload(ctx context.Context, u meta.Upload) error {
 	if err := e.blobs.Delete(ctx, u.Key); err != nil {
 		return fmt.Errorf("discarding upload %s: %w", u.ID, err)
 	}
-	return e.meta.Update(ctx, func(tx *meta.Tx) error { return tx.DeleteUpload(ctx, u) })
+	return e.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) error { return tx.DeleteUpload(ctx, u) })
 }
 
 var errBusy = registry.ErrRangeInvalid.With("another request is writing to this upload; wait for it, or ask for the range and go on there")

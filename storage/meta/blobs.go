@@ -54,15 +54,29 @@ func (q queries) Blobs(ctx context.Context, last digest.Digest, limit int) ([]Bl
 	})
 }
 
-// KnowsObject reports whether a blob or an upload lies under key.
-func (q queries) KnowsObject(ctx context.Context, key blob.Key) (bool, error) {
-	var one int
-	err := q.run.get(ctx, `SELECT 1 WHERE EXISTS (SELECT 1 FROM blobs WHERE object_key = ?)
-		OR EXISTS (SELECT 1 FROM uploads WHERE object_key = ?)`, []any{string(key), string(key)}, &one)
-	if isNone(err) {
-		return false, nil
+// ObjectKeys lists the keys under which blobs and uploads lie, for checks that walk
+// the whole store. The pages of either follow the one before by their last entry.
+func (q queries) ObjectKeys(ctx context.Context, each func(blob.Key)) error {
+	const page = 1000
+	for _, query := range []string{
+		`SELECT digest, object_key FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?`,
+		`SELECT id, object_key FROM uploads WHERE id > ? ORDER BY id LIMIT ?`,
+	} {
+		for last, n := "", page; n == page; {
+			rows, err := q.run.query(ctx, query, last, page)
+			keys, err := collect(rows, err, func(rows *sql.Rows) (key blob.Key, err error) {
+				return key, rows.Scan(&last, &key)
+			})
+			if err != nil {
+				return err
+			}
+			for _, key := range keys {
+				each(key)
+			}
+			n = len(keys)
+		}
 	}
-	return err == nil, err
+	return nil
 }
 
 // BlobRepositories lists repositories in which a blob is visible.

@@ -11,6 +11,9 @@ type dialect interface {
 	// begin starts a transaction that will write.
 	begin() string
 
+	// synchronous says whether later commits wait until they are on the disk.
+	synchronous(on bool) string
+
 	// translate turns what a driver says into an error of the registry, where there
 	// is one that fits.
 	translate(err error) error
@@ -21,4 +24,8 @@ type schemaTypes struct {
 	ID    string // a primary key that counts by itself
 	Text  string // a string that sorts by its bytes
 	Bytes string
+
+	// Clustered ends a table that is best kept in the order of its primary key: one
+	// tree less to write where the database would keep rows and key apart.
+	Clustered string
 }

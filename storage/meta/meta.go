@@ -101,7 +101,14 @@ func (db *DB) Ping(ctx context.Context) error {
 // Errors besides those of fn: ErrUnavailable when another process holds the
 // database for too long, ErrStorageFull when the disk is full.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
-	return db.writer.do(ctx, fn)
+	return db.writer.do(ctx, false, fn)
+}
+
+// UpdateRelaxed is an Update that need not be on the disk when it returns: it
+// survives a crash of the process but perhaps not one of the machine. It is for what
+// a client can do again, and never for what is answered with 201.
+func (db *DB) UpdateRelaxed(ctx context.Context, fn func(*Tx) error) error {
+	return db.writer.do(ctx, true, fn)
 }
 
 // Tx is a transaction. It sees its own changes.

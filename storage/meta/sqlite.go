@@ -40,12 +40,21 @@ func (sqliteDialect) open(path string, readers int) (reads, writes *sql.DB, err 
 }
 
 func (sqliteDialect) schemaTypes() schemaTypes {
-	return schemaTypes{ID: "INTEGER PRIMARY KEY", Text: "TEXT", Bytes: "BLOB"}
+	return schemaTypes{ID: "INTEGER PRIMARY KEY", Text: "TEXT", Bytes: "BLOB", Clustered: "WITHOUT ROWID"}
 }
 
 func (sqliteDialect) rebind(query string) string { return query }
 
 func (sqliteDialect) begin() string { return "BEGIN IMMEDIATE" }
+
+// synchronous turns to NORMAL, in which a commit is in the file but not yet on the
+// disk: it survives the process, and not the machine.
+func (sqliteDialect) synchronous(on bool) string {
+	if on {
+		return "PRAGMA synchronous = FULL"
+	}
+	return "PRAGMA synchronous = NORMAL"
+}
 
 func (sqliteDialect) translate(err error) error {
 	var e *sqlite.Error

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,6 +25,7 @@ type writer struct {
 	conn    *sql.Conn
 	run     *statements
 	observe func(time.Duration, int)
+	synced  bool // whether commits wait for the disk at the moment
 
 	mu     sync.RWMutex // held for reading while sending on queue
 	closed bool
@@ -33,11 +35,11 @@ type writer struct {
 
 // write is a transaction that waits for its commit.
 type write struct {
-	ctx   context.Context
-	fn    func(*Tx) error
-	asked time.Time
-	err   error
-	done  chan struct{}
+	fn      func(*Tx) error
+	relaxed bool // need not survive the machine
+	asked   time.Time
+	err     error
+	done    chan struct{}
 }
 
 func startWriter(ctx context.Context, d dialect, db *sql.DB, observe func(time.Duration, int)) (*writer, error) {
@@ -50,6 +52,7 @@ func startWriter(ctx context.Context, d dialect, db *sql.DB, observe func(time.D
 		conn:    conn,
 		run:     newStatements(d, conn),
 		observe: observe,
+		synced:  true, // as the connection was opened
 		queue:   make(chan *write, maxShared),
 		done:    make(chan struct{}),
 	}
@@ -67,8 +70,8 @@ func (w *writer) close() {
 	<-w.done
 }
 
-func (w *writer) do(ctx context.Context, fn func(*Tx) error) error {
-	this := &write{ctx: ctx, fn: fn, asked: time.Now(), done: make(chan struct{})}
+func (w *writer) do(ctx context.Context, relaxed bool, fn func(*Tx) error) error {
+	this := &write{fn: fn, relaxed: relaxed, asked: time.Now(), done: make(chan struct{})}
 	if err := w.send(ctx, this); err != nil {
 		return err
 	}
@@ -94,7 +97,10 @@ func (w *writer) loop() {
 	defer close(w.done)
 	defer w.conn.Close()
 	for first := range w.queue {
-		group := w.commit(first)
+		group := w.gather(first)
+		if err := w.commit(group); err != nil {
+			w.rollback(group, err)
+		}
 		for _, this := range group {
 			close(this.done)
 			if w.observe != nil {
@@ -104,36 +110,51 @@ func (w *writer) loop() {
 	}
 }
 
-// commit runs first, and whatever has queued up behind it, in one transaction.
-func (w *writer) commit(first *write) []*write {
+// gather takes what has queued up behind first.
+func (w *writer) gather(first *write) []*write {
 	group := []*write{first}
-	if err := w.command(w.dialect.begin()); err != nil {
-		first.err = err
-		return group
-	}
-	for next := first; ; {
-		var broken bool
-		if next.err, broken = w.savepoint(next); broken {
-			w.rollback(group, next.err)
+	for len(group) < maxShared {
+		select {
+		case next, ok := <-w.queue:
+			if !ok {
+				return group
+			}
+			group = append(group, next)
+		default:
 			return group
 		}
-		if len(group) == maxShared {
-			break
-		}
-		var ok bool
-		select {
-		case next, ok = <-w.queue:
-		default:
-		}
-		if !ok {
-			break
-		}
-		group = append(group, next)
-	}
-	if err := w.command("COMMIT"); err != nil {
-		w.rollback(group, err)
 	}
 	return group
+}
+
+// commit runs a group in one transaction. An error is one of all of them.
+func (w *writer) commit(group []*write) error {
+	if err := w.sync(slices.ContainsFunc(group, func(this *write) bool { return !this.relaxed })); err != nil {
+		return err
+	}
+	if err := w.command(w.dialect.begin()); err != nil {
+		return err
+	}
+	for _, this := range group {
+		var broken bool
+		if this.err, broken = w.savepoint(this); broken {
+			return this.err
+		}
+	}
+	return w.command("COMMIT")
+}
+
+// sync says whether the next commits wait for the disk. The first that does makes
+// those before it durable too.
+func (w *writer) sync(on bool) error {
+	if w.synced == on {
+		return nil
+	}
+	if err := w.command(w.dialect.synchronous(on)); err != nil {
+		return err
+	}
+	w.synced = on
+	return nil
 }
 
 // savepoint runs one transaction of the group so that it can fail alone. broken

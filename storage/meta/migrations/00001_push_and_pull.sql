@@ -11,7 +11,7 @@ CREATE TABLE repositories (
 CREATE TABLE blobs (
     id         {{.ID}},
     digest     {{.Text}} NOT NULL UNIQUE,
-    object_key {{.Text}} NOT NULL UNIQUE,
+    object_key {{.Text}} NOT NULL,
     size       BIGINT NOT NULL,
     created_at BIGINT NOT NULL
 );
@@ -23,7 +23,7 @@ CREATE TABLE repository_blobs (
     linked_at          BIGINT NOT NULL,
     unreferenced_since BIGINT, -- null while a manifest of the repository refers to it
     PRIMARY KEY (repository_id, blob_id)
-);
+) {{.Clustered}};
 CREATE INDEX repository_blobs_by_blob ON repository_blobs (blob_id, repository_id);
 
 CREATE TABLE manifest_payloads (
@@ -53,7 +53,7 @@ CREATE TABLE manifest_blobs (
     digest        {{.Text}} NOT NULL,
     manifest_id   BIGINT NOT NULL REFERENCES manifests (id),
     PRIMARY KEY (repository_id, digest, manifest_id)
-);
+) {{.Clustered}};
 CREATE INDEX manifest_blobs_by_manifest ON manifest_blobs (manifest_id);
 
 -- The manifests that an index lists.
@@ -62,7 +62,7 @@ CREATE TABLE manifest_children (
     digest        {{.Text}} NOT NULL,
     manifest_id   BIGINT NOT NULL REFERENCES manifests (id), -- the index
     PRIMARY KEY (repository_id, digest, manifest_id)
-);
+) {{.Clustered}};
 CREATE INDEX manifest_children_by_manifest ON manifest_children (manifest_id);
 
 CREATE TABLE tags (
@@ -71,7 +71,7 @@ CREATE TABLE tags (
     manifest_id   BIGINT NOT NULL REFERENCES manifests (id),
     updated_at    BIGINT NOT NULL,
     PRIMARY KEY (repository_id, name)
-);
+) {{.Clustered}};
 CREATE INDEX tags_by_manifest ON tags (manifest_id);
 
 -- An upload names its repository by name: the repository is made when the first
@@ -87,14 +87,14 @@ CREATE TABLE uploads (
     revision     BIGINT NOT NULL,   -- moves with every change; the slower of two writers loses
     started_at   BIGINT NOT NULL,
     updated_at   BIGINT NOT NULL
-);
+) {{.Clustered}};
 CREATE INDEX uploads_by_age ON uploads (updated_at);
 
 -- What may have become garbage, written in the transaction that made it so.
 CREATE TABLE gc_candidates (
     digest {{.Text}} NOT NULL PRIMARY KEY, -- of a blob that a repository let go of
     since  BIGINT NOT NULL
-);
+) {{.Clustered}};
 CREATE INDEX gc_candidates_by_age ON gc_candidates (since);
 
 CREATE TABLE accounts (
@@ -104,30 +104,30 @@ CREATE TABLE accounts (
     disabled   BOOLEAN NOT NULL,
     expires_at BIGINT, -- null means never
     created_at BIGINT NOT NULL
-);
+) {{.Clustered}};
 
 CREATE TABLE policies (
     name       {{.Text}} NOT NULL PRIMARY KEY,
     document   {{.Text}} NOT NULL,
     updated_at BIGINT NOT NULL
-);
+) {{.Clustered}};
 
 -- Policies of accounts, built-in ones included, which have no row in policies.
 CREATE TABLE account_policies (
     account {{.Text}} NOT NULL REFERENCES accounts (name),
     policy  {{.Text}} NOT NULL,
     PRIMARY KEY (account, policy)
-);
+) {{.Clustered}};
 
 CREATE TABLE signing_keys (
     id          {{.Text}} NOT NULL PRIMARY KEY,
     private_key {{.Bytes}} NOT NULL,
     created_at  BIGINT NOT NULL
-);
+) {{.Clustered}};
 
 -- Counters that tell caches, those of other processes too, that they are stale.
 CREATE TABLE generations (
     name  {{.Text}} NOT NULL PRIMARY KEY,
     value BIGINT NOT NULL
-);
+) {{.Clustered}};
 INSERT INTO generations (name, value) VALUES ('accounts', 1);

@@ -1,0 +1,84 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// MaxAccountName is the longest name of an account, in bytes; IAM's users have the
+// same limit.
+const MaxAccountName = 64
+
+// Account is a principal that is kept: who it is and how it proves that.
+type Account struct {
+	Name         string
+	Kind         Kind      // User or Robot; never changes
+	PasswordHash string    // made by [HashPassword] or [NewSecret]
+	Disabled     bool      // switched off by an administrator
+	ExpiresAt    time.Time // when a robot stops working; zero means never
+	CreatedAt    time.Time
+}
+
+// Fingerprint tells one credential of an account from the next without being of
+// use to anyone who reads it. Tokens carry it, so that they end with a new
+// password, a new secret, or an account that was deleted and made again.
+func (a Account) Fingerprint() string {
+	sum := sha256.Sum256([]byte("berth credential\n" + a.Name + "\n" + a.PasswordHash))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// unusable says why the account cannot be used at now, or is empty.
+func (a Account) unusable(now time.Time) string {
+	switch {
+	case a.Disabled:
+		return fmt.Sprintf("%s %s is disabled", a.Kind, a.Name)
+	case !a.ExpiresAt.IsZero() && !now.Before(a.ExpiresAt):
+		return fmt.Sprintf("%s %s expired at %s", a.Kind, a.Name, a.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	return ""
+}
+
+// ParseAccountName checks the name of an account: lower-case letters and digits,
+// and . _ @ + - between them. Upper case is left out so that no two names differ in
+// case alone, and so that AWS, the user name of ECR's tokens, is nobody's.
+// It answers ErrNameInvalid.
+func ParseAccountName(s string) (string, error) {
+	return parseName("account", s, MaxAccountName, "._@+-", false)
+}
+
+// ParsePolicyName checks the name of a policy: letters and digits, and . _ @ + - =
+// , between them, at most 128 of them, as in IAM. It answers ErrNameInvalid.
+func ParsePolicyName(s string) (string, error) {
+	return parseName("policy", s, 128, "._@+-=,", true)
+}
+
+func parseName(what, s string, limit int, marks string, upper bool) (string, error) {
+	if s == "" || len(s) > limit {
+		return "", fmt.Errorf("%w: the name of %s %s has 1 to %d characters, not %d", ErrNameInvalid, article(what), what, limit, len(s))
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', upper && 'A' <= c && c <= 'Z':
+		case strings.IndexByte(marks, c) >= 0 && 0 < i && i < len(s)-1:
+		default:
+			letters := "lower-case letters"
+			if upper {
+				letters = "letters"
+			}
+			return "", fmt.Errorf("%w: %s name %q: only %s and digits are allowed, and %q between them",
+				ErrNameInvalid, what, s, letters, marks)
+		}
+	}
+	return s, nil
+}
+
+func article(noun string) string {
+	if strings.IndexByte("aeiou", noun[0]) >= 0 {
+		return "an"
+	}
+	return "a"
+}

@@ -1,0 +1,87 @@
+package auth
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// Verifier turns a bearer token into the principal it was given to. It answers a
+// *RefusedError with the reason [InvalidToken] for what is no token of ours.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (Principal, error)
+}
+
+// Authenticator finds out who makes a request from its Authorization header.
+type Authenticator struct {
+	Login  *Login
+	Tokens Verifier // nil if no tokens are given out
+
+	// Address says where a request comes from; nil takes the other end of its
+	// connection. Behind a proxy that would be the proxy, and one attacker's failed
+	// logins would be held against everybody.
+	Address func(*http.Request) string
+}
+
+// Principal returns who makes the request: [Nobody] if it has no credentials.
+// Errors: *RefusedError, *ThrottledError.
+func (a *Authenticator) Principal(r *http.Request) (Principal, error) {
+	header, err := authorization(r)
+	scheme, rest, _ := strings.Cut(header, " ")
+	switch strings.ToLower(scheme) {
+	case "":
+		return Nobody, err
+	case "basic":
+		return a.Basic(r)
+	case "bearer":
+		if a.Tokens == nil {
+			return Nobody, Unauthenticated(InvalidToken, "bearer tokens are not used here; send the user name and password")
+		}
+		return a.Tokens.Verify(r.Context(), strings.TrimSpace(rest))
+	}
+	return Nobody, Unauthenticated(NoReason, "the Authorization scheme %q is not known here; use Basic or Bearer", clip(scheme))
+}
+
+// Basic returns the principal whose name and password the request carries; without
+// them it is [Nobody]. Errors: those of Principal.
+func (a *Authenticator) Basic(r *http.Request) (Principal, error) {
+	if header, err := authorization(r); header == "" {
+		return Nobody, err
+	}
+	name, password, ok := r.BasicAuth()
+	if !ok {
+		return Nobody, Unauthenticated(NoReason, "the Authorization header should be Basic, followed by name:password in base64")
+	}
+	return a.Check(r, name, password)
+}
+
+// authorization returns the Authorization header, or nothing. Of two, one hand may
+// believe the first and another the second, so that is an error.
+func authorization(r *http.Request) (string, error) {
+	headers := r.Header["Authorization"]
+	switch len(headers) {
+	case 0:
+		return "", nil
+	case 1:
+		return headers[0], nil
+	}
+	return "", Unauthenticated(NoReason, "the request has more than one Authorization header")
+}
+
+// Check checks a name and password that came with the request in another place.
+// Errors: those of Principal.
+func (a *Authenticator) Check(r *http.Request, name, password string) (Principal, error) {
+	return a.Login.Check(r.Context(), name, password, a.address(r))
+}
+
+func (a *Authenticator) address(r *http.Request) string {
+	if a.Address != nil {
+		return a.Address(r)
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

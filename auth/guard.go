@@ -1,0 +1,109 @@
+package auth
+
+import (
+	"context"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+)
+
+// guard is a view of next in which every call is first put to access.
+type guard struct {
+	registry.Refusing // a method nobody wrote below answers ErrUnsupported
+
+	next   registry.Registry
+	access *Access
+}
+
+// Guard returns next as the principal of each call may use it: what its policies or
+// its token do not allow is a [RefusedError], and lists show what it may see.
+func Guard(next registry.Registry, access *Access) registry.Registry {
+	return &guard{next: next, access: access}
+}
+
+// require asks for all of actions on repo.
+func (g *guard) require(ctx context.Context, repo registry.Name, actions ...Action) error {
+	c, err := g.access.caller(ctx, PrincipalFrom(ctx))
+	if err != nil {
+		return err
+	}
+	return g.access.report(ctx, c.check(repo, actions...))
+}
+
+// StatBlob asks for what a push needs to know or for what a pull would fetch.
+func (g *guard) StatBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Descriptor, error) {
+	c, err := g.access.caller(ctx, PrincipalFrom(ctx))
+	if err != nil {
+		return registry.Descriptor{}, err
+	}
+	if err := c.checkAny(repo, BatchCheckLayerAvailability, GetDownloadUrlForLayer); err != nil {
+		return registry.Descriptor{}, g.access.report(ctx, err)
+	}
+	return g.next.StatBlob(ctx, repo, d)
+}
+
+func (g *guard) OpenBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Blob, error) {
+	if err := g.require(ctx, repo, GetDownloadUrlForLayer); err != nil {
+		return registry.Blob{}, err
+	}
+	return g.next.OpenBlob(ctx, repo, d)
+}
+
+func (g *guard) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
+	if err := g.require(ctx, repo, BatchGetImage); err != nil {
+		return registry.Descriptor{}, err
+	}
+	return g.next.StatManifest(ctx, repo, ref)
+}
+
+func (g *guard) Manifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Manifest, error) {
+	if err := g.require(ctx, repo, BatchGetImage); err != nil {
+		return registry.Manifest{}, err
+	}
+	return g.next.Manifest(ctx, repo, ref)
+}
+
+func (g *guard) PutManifest(ctx context.Context, repo registry.Name, m registry.Manifest, tags []registry.Tag) (registry.Content, error) {
+	if err := g.require(ctx, repo, PutImage); err != nil {
+		return registry.Content{}, err
+	}
+	return g.next.PutManifest(ctx, repo, m, tags)
+}
+
+func (g *guard) DeleteTag(ctx context.Context, repo registry.Name, t registry.Tag) error {
+	if err := g.require(ctx, repo, BatchDeleteImage); err != nil {
+		return err
+	}
+	return g.next.DeleteTag(ctx, repo, t)
+}
+
+func (g *guard) DeleteManifest(ctx context.Context, repo registry.Name, d digest.Digest) error {
+	if err := g.require(ctx, repo, BatchDeleteImage); err != nil {
+		return err
+	}
+	return g.next.DeleteManifest(ctx, repo, d)
+}
+
+// DeleteBlob has no counterpart in ECR; whoever may delete images may delete layers.
+func (g *guard) DeleteBlob(ctx context.Context, repo registry.Name, d digest.Digest) error {
+	if err := g.require(ctx, repo, BatchDeleteImage); err != nil {
+		return err
+	}
+	return g.next.DeleteBlob(ctx, repo, d)
+}
+
+func (g *guard) Tags(ctx context.Context, repo registry.Name, last registry.Tag, limit int) ([]registry.Tag, error) {
+	if err := g.require(ctx, repo, ListImages); err != nil {
+		return nil, err
+	}
+	return g.next.Tags(ctx, repo, last, limit)
+}
+
+// Referrers asks for what fetching them takes, as ECR's ListImageReferrers does.
+func (g *guard) Referrers(ctx context.Context, repo registry.Name, q registry.ReferrersQuery) ([]registry.Descriptor, bool, error) {
+	if err := g.require(ctx, repo, BatchGetImage); err != nil {
+		return nil, false, err
+	}
+	return g.next.Referrers(ctx, repo, q)
+}

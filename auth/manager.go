@@ -1,0 +1,191 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Manager changes accounts and policies on behalf of an administrator. It checks
+// what it is given; the store then keeps it.
+type Manager struct {
+	Store Store
+	Clock func() time.Time // nil means time.Now
+}
+
+func (m *Manager) now() time.Time {
+	if m.Clock != nil {
+		return m.Clock().UTC()
+	}
+	return time.Now().UTC()
+}
+
+// CreateUser adds a person.
+// Errors: ErrNameInvalid, ErrPasswordInvalid, ErrAccountExists.
+func (m *Manager) CreateUser(ctx context.Context, name, password string) (Account, error) {
+	if _, err := ParseAccountName(name); err != nil {
+		return Account{}, err
+	}
+	hash, err := hashFor(ctx, name, password)
+	if err != nil {
+		return Account{}, err
+	}
+	a := Account{Name: name, Kind: User, PasswordHash: hash, CreatedAt: m.now().Truncate(time.Second)}
+	return a, named(name, m.Store.CreateAccount(ctx, a))
+}
+
+// CreateRobot adds a program and returns its secret, which is kept nowhere. A zero
+// expiry means never.
+// Errors: ErrNameInvalid, ErrAccountInvalid, ErrAccountExists.
+func (m *Manager) CreateRobot(ctx context.Context, name string, expires time.Time) (a Account, secret string, err error) {
+	if _, err := ParseAccountName(name); err != nil {
+		return Account{}, "", err
+	}
+	if err := m.checkExpiry(expires); err != nil {
+		return Account{}, "", err
+	}
+	secret, hash := NewSecret()
+	a = Account{Name: name, Kind: Robot, PasswordHash: hash, ExpiresAt: expires, CreatedAt: m.now().Truncate(time.Second)}
+	if err := m.Store.CreateAccount(ctx, a); err != nil {
+		return Account{}, "", named(name, err)
+	}
+	return a, secret, nil
+}
+
+// SetPassword gives a user another password; tokens given out for the old one end.
+// Errors: ErrPasswordInvalid, ErrAccountUnknown, ErrAccountInvalid for a robot.
+func (m *Manager) SetPassword(ctx context.Context, name, password string) error {
+	hash, err := hashFor(ctx, name, password)
+	if err != nil {
+		return err
+	}
+	return m.update(ctx, name, func(a *Account) error {
+		if a.Kind != User {
+			return fmt.Errorf("%w: %s %s has a generated secret; make it a new one instead", ErrAccountInvalid, a.Kind, name)
+		}
+		a.PasswordHash = hash
+		return nil
+	})
+}
+
+// ResetSecret gives a robot another secret and returns it; tokens given out for the
+// old one end. Errors: ErrAccountUnknown, ErrAccountInvalid for a user.
+func (m *Manager) ResetSecret(ctx context.Context, name string) (secret string, err error) {
+	secret, hash := NewSecret()
+	err = m.update(ctx, name, func(a *Account) error {
+		if a.Kind != Robot {
+			return fmt.Errorf("%w: %s %s has a password; set that instead", ErrAccountInvalid, a.Kind, name)
+		}
+		a.PasswordHash = hash
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
+// SetExpiry says when a robot stops working; zero means never.
+// Errors: ErrAccountUnknown, ErrAccountInvalid.
+func (m *Manager) SetExpiry(ctx context.Context, name string, expires time.Time) error {
+	if err := m.checkExpiry(expires); err != nil {
+		return err
+	}
+	return m.update(ctx, name, func(a *Account) error {
+		if a.Kind != Robot {
+			return fmt.Errorf("%w: only robots expire, and %s is a %s; disable or delete it instead", ErrAccountInvalid, name, a.Kind)
+		}
+		a.ExpiresAt = expires
+		return nil
+	})
+}
+
+// SetDisabled switches an account off, at once and with its tokens, or on again.
+// Errors: ErrAccountUnknown.
+func (m *Manager) SetDisabled(ctx context.Context, name string, disabled bool) error {
+	return m.update(ctx, name, func(a *Account) error {
+		a.Disabled = disabled
+		return nil
+	})
+}
+
+// DeleteAccount removes an account and its attachments. Errors: ErrAccountUnknown.
+func (m *Manager) DeleteAccount(ctx context.Context, name string) error {
+	return named(name, m.Store.DeleteAccount(ctx, name))
+}
+
+// PutPolicy checks and keeps a custom policy. What it was before is replaced for
+// all accounts it is attached to.
+// Errors: ErrNameInvalid, ErrPolicyManaged, ErrPolicyInvalid.
+func (m *Manager) PutPolicy(ctx context.Context, name, document string) error {
+	if _, err := ParsePolicyName(name); err != nil {
+		return err
+	}
+	if IsManaged(name) {
+		return named(name, ErrPolicyManaged)
+	}
+	if _, err := ParsePolicy(name, document); err != nil {
+		return named(name, err)
+	}
+	return named(name, m.Store.PutPolicy(ctx, StoredPolicy{Name: name, Document: document}))
+}
+
+// DeletePolicy removes a custom policy.
+// Errors: ErrPolicyManaged, ErrPolicyUnknown, ErrPolicyAttached.
+func (m *Manager) DeletePolicy(ctx context.Context, name string) error {
+	if IsManaged(name) {
+		return named(name, ErrPolicyManaged)
+	}
+	return named(name, m.Store.DeletePolicy(ctx, name))
+}
+
+// PolicyDocument returns the JSON of a policy, custom or managed.
+// Errors: ErrPolicyUnknown.
+func (m *Manager) PolicyDocument(ctx context.Context, name string) (string, error) {
+	if p, ok := Managed(name); ok {
+		return p.Document, nil
+	}
+	p, err := m.Store.Policy(ctx, name)
+	return p.Document, named(name, err)
+}
+
+// Attach attaches a policy, custom or managed, to an account.
+// Errors: ErrAccountUnknown, ErrPolicyUnknown.
+func (m *Manager) Attach(ctx context.Context, account, policy string) error {
+	return named(policy+" to "+account, m.Store.Attach(ctx, account, policy))
+}
+
+// Detach takes a policy from an account. Errors: ErrAccountUnknown, ErrNotAttached.
+func (m *Manager) Detach(ctx context.Context, account, policy string) error {
+	return named(policy+" from "+account, m.Store.Detach(ctx, account, policy))
+}
+
+func (m *Manager) update(ctx context.Context, name string, change func(*Account) error) error {
+	return named(name, m.Store.UpdateAccount(ctx, name, change))
+}
+
+func (m *Manager) checkExpiry(expires time.Time) error {
+	if !expires.IsZero() && !expires.After(m.now()) {
+		return fmt.Errorf("%w: it would have expired at %s, which is past", ErrAccountInvalid, expires.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// easyPasswords are those whoever guesses tries first and that are long enough.
+var easyPasswords = []string{"password", "passw0rd", "password1", "12345678", "123456789", "1234567890", "qwertyuiop", "administrator", "changeme"}
+
+func hashFor(ctx context.Context, name, password string) (string, error) {
+	if password == name || slices.Contains(easyPasswords, password) {
+		return "", fmt.Errorf("%w: it is too easy to guess", ErrPasswordInvalid)
+	}
+	return HashPassword(ctx, password)
+}
+
+// named says which account or policy an error is about.
+func named(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}

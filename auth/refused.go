@@ -1,0 +1,88 @@
+package auth
+
+import (
+	"fmt"
+
+	"berth/registry"
+)
+
+// Reason is why a bearer token did not do, in the words of RFC 6750, section 3.1.
+type Reason string
+
+// The reasons of RFC 6750. Without a token there is none.
+const (
+	NoReason          Reason = ""
+	InvalidToken      Reason = "invalid_token"
+	InsufficientScope Reason = "insufficient_scope"
+)
+
+// RefusedError is the answer to a request that may not be made. It belongs to
+// registry.ErrUnauthorized if other credentials or another token could help, and to
+// registry.ErrDenied if the principal is known and may not. It never depends on
+// what the registry holds.
+type RefusedError struct {
+	Principal Principal
+	Action    Action        // empty if the credentials themselves were refused
+	Repo      registry.Name // empty if the request is about no single repository
+	Scopes    []Scope       // what a token has to hold for the request
+	Reason    Reason
+
+	err *registry.Error
+}
+
+func (e *RefusedError) Error() string { return e.err.Error() }
+
+// Unwrap is the error as clients see it.
+func (e *RefusedError) Unwrap() error { return e.err }
+
+// Unauthenticated refuses credentials, with a message for a person.
+func Unauthenticated(reason Reason, format string, args ...any) *RefusedError {
+	return &RefusedError{Principal: Nobody, Reason: reason, err: registry.ErrUnauthorized.With(format, args...)}
+}
+
+// refuseGone refuses a principal whose account is not what it was.
+func refuseGone(p Principal, why string, scopes []Scope) *RefusedError {
+	e := &RefusedError{Principal: p, Scopes: scopes, err: registry.ErrUnauthorized.With("%s; log in again", why)}
+	if p.Limited {
+		e.Reason = InvalidToken
+	}
+	return e
+}
+
+// refuseScope refuses a token that is not for this.
+func refuseScope(p Principal, action Action, repo registry.Name, scopes []Scope) *RefusedError {
+	takes := "the user name and password"
+	if len(scopes) > 0 {
+		takes = "one with the scope " + FormatScopes(scopes)
+	}
+	return &RefusedError{
+		Principal: p, Action: action, Repo: repo, Scopes: scopes, Reason: InsufficientScope,
+		err: registry.ErrUnauthorized.With("the token of %s is not for %s; it takes %s", p, phrase(action, repo), takes),
+	}
+}
+
+// refuseAction refuses what no policy allows, or one denies.
+func refuseAction(p Principal, action Action, repo registry.Name, scopes []Scope, d Decision) *RefusedError {
+	e := &RefusedError{Principal: p, Action: action, Repo: repo, Scopes: scopes}
+	switch {
+	case p.IsAnonymous():
+		if p.Limited {
+			e.Reason = InsufficientScope
+		}
+		e.err = registry.ErrUnauthorized.With("authentication required: anonymous may not %s; log in first", phrase(action, repo))
+	case d.Explicit:
+		e.err = registry.ErrDenied.With("%s may not %s: the policy %s denies it (statement %s); ask an administrator of the registry",
+			p, phrase(action, repo), d.Policy, d.Statement)
+	default:
+		e.err = registry.ErrDenied.With("%s may not %s; ask an administrator of the registry for a policy that allows it",
+			p, phrase(action, repo))
+	}
+	return e
+}
+
+func phrase(action Action, repo registry.Name) string {
+	if repo == "" {
+		return string(action)
+	}
+	return fmt.Sprintf("%s on repository %s", action, repo)
+}

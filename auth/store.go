@@ -1,0 +1,88 @@
+package auth
+
+import (
+	"context"
+	"errors"
+)
+
+// What a [Store] and those who change it through a [Manager] answer.
+var (
+	ErrNameInvalid     = errors.New("the name is not valid")
+	ErrPasswordInvalid = errors.New("the password is not acceptable")
+	ErrAccountInvalid  = errors.New("this cannot be done with such an account")
+	ErrAccountUnknown  = errors.New("no such account")
+	ErrAccountExists   = errors.New("the name is taken by another account")
+	ErrPolicyInvalid   = errors.New("the policy is not valid")
+	ErrPolicyUnknown   = errors.New("no such policy")
+	ErrPolicyAttached  = errors.New("the policy is attached to an account; detach it first")
+	ErrPolicyManaged   = errors.New("the name belongs to a managed policy, which cannot be changed")
+	ErrNotAttached     = errors.New("the policy is not attached to the account")
+)
+
+// StoredPolicy is a custom policy as it is kept: JSON that [ParsePolicy] accepts.
+type StoredPolicy struct {
+	Name     string
+	Document string
+}
+
+// Store keeps accounts, custom policies, and which policy is attached to which
+// account. It is safe for concurrent use, and what it answered without an error is
+// durable. Names and documents were validated before they get here.
+//
+// Managed policies are not kept; their names may still be attached.
+type Store interface {
+	// Generation counts the changes of accounts, policies and attachments: each
+	// change moves it up in its own transaction, whichever process makes it, and it
+	// never goes back. It is read for every decision, so it should be cheap.
+	Generation(ctx context.Context) (int64, error)
+
+	// Account returns an account.
+	// Errors: ErrAccountUnknown.
+	Account(ctx context.Context, name string) (Account, error)
+
+	// Accounts lists accounts by the bytes of their names: at most limit of them,
+	// those after the name after. A page shorter than limit is the last.
+	Accounts(ctx context.Context, after string, limit int) ([]Account, error)
+
+	// CreateAccount adds an account.
+	// Errors: ErrAccountExists.
+	CreateAccount(ctx context.Context, a Account) error
+
+	// UpdateAccount lets change alter an account, reading and writing it in one
+	// transaction. Name, kind and creation time stay as they were. An error of change
+	// is returned and nothing is written. change may run more than once and must not
+	// use the store.
+	// Errors: ErrAccountUnknown.
+	UpdateAccount(ctx context.Context, name string, change func(*Account) error) error
+
+	// DeleteAccount removes an account and its attachments.
+	// Errors: ErrAccountUnknown.
+	DeleteAccount(ctx context.Context, name string) error
+
+	// Policy returns a custom policy.
+	// Errors: ErrPolicyUnknown.
+	Policy(ctx context.Context, name string) (StoredPolicy, error)
+
+	// Policies lists custom policies, in pages like Accounts.
+	Policies(ctx context.Context, after string, limit int) ([]StoredPolicy, error)
+
+	// PutPolicy adds a custom policy or takes the place of the one with its name.
+	PutPolicy(ctx context.Context, p StoredPolicy) error
+
+	// DeletePolicy removes a custom policy.
+	// Errors: ErrPolicyUnknown, ErrPolicyAttached.
+	DeletePolicy(ctx context.Context, name string) error
+
+	// Attachments lists the policies attached to an account, by name. An account
+	// that is not there has none.
+	Attachments(ctx context.Context, account string) ([]string, error)
+
+	// Attach attaches a policy, custom or managed ([IsManaged]), to an account. What
+	// is attached already stays so, without an error.
+	// Errors: ErrAccountUnknown, ErrPolicyUnknown.
+	Attach(ctx context.Context, account, policy string) error
+
+	// Detach takes a policy from an account.
+	// Errors: ErrAccountUnknown, ErrNotAttached.
+	Detach(ctx context.Context, account, policy string) error
+}

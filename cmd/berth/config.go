@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -176,6 +177,13 @@ func (y yamlResolver) Validate(app *kong.Application) error {
 	return nil
 }
 
+// Resolve steps back where the environment has a say: kong would ask it only after
+// the file.
 func (y yamlResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
 	return y[flag.Name], nil
 }

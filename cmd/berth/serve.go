@@ -9,13 +9,14 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
 
+	"berth/auth"
 	"berth/registry"
 	"berth/storage/meta"
 )
@@ -207,14 +208,9 @@ func reloadLevel(level *slog.LevelVar) error {
 }
 
 // matchAny returns a function that reports whether a repository matches one of the
-// patterns, in which * stands for anything, slashes too.
+// patterns, which are like those of policies.
 func matchAny(patterns []string) func(registry.Name) bool {
 	return func(name registry.Name) bool {
-		for _, p := range patterns {
-			if ok, _ := path.Match(p, string(name)); ok || p == "*" {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(patterns, func(p string) bool { return auth.MatchWildcard(p, string(name)) })
 	}
 }

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"berth": main})
+}
+
+// TestScripts runs the program as its users do. The scripts are in testdata; besides
+// testscript's own commands they have
+//
+//	ready                      wait until the server on $ADMIN is ready
+//	request METHOD URL [USER:PASSWORD]
+//	                           print the status, headers and body of the answer
+//	signal TERM|HUP            send a signal to the server that was started last
+//	certificate NAME FILE KEY  write a certificate for NAME and its key
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("ADDR", freeAddr(t))
+			env.Setenv("ADMIN", freeAddr(t))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready":       scriptReady,
+			"request":     scriptRequest,
+			"certificate": scriptCertificate,
+			"signal":      scriptSignal,
+		},
+	})
+}
+
+func freeAddr(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func scriptReady(ts *testscript.TestScript, neg bool, args []string) {
+	url := "http://" + ts.Getenv("ADMIN") + "/readyz"
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get(url)
+		if err != nil {
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return
+		}
+	}
+	ts.Fatalf("the server did not become ready")
+}
+
+func scriptSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+	background := ts.BackgroundCmds()
+	if len(args) != 1 || signals[args[0]] == nil || len(background) == 0 {
+		ts.Fatalf("usage: signal TERM|HUP, with a server in the background")
+	}
+	ts.Check(background[len(background)-1].Process.Signal(signals[args[0]]))
+}
+
+var scriptClient = &http.Client{
+	Timeout: 20 * time.Second,
+	// Each request looks at the certificate anew.
+	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
+}
+
+func scriptRequest(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: request METHOD URL [USER:PASSWORD]")
+	}
+	req, err := http.NewRequest(args[0], args[1], nil)
+	ts.Check(err)
+	if len(args) > 2 {
+		user, password, _ := strings.Cut(args[2], ":")
+		req.SetBasicAuth(user, password)
+	}
+	resp, err := scriptClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	fmt.Fprintln(ts.Stdout(), resp.Status)
+	if resp.TLS != nil {
+		fmt.Fprintln(ts.Stdout(), "certificate of", resp.TLS.PeerCertificates[0].DNSNames[0])
+	}
+	ts.Check(resp.Header.Write(ts.Stdout()))
+	_, err = io.Copy(ts.Stdout(), resp.Body)
+	ts.Check(err)
+}
+
+func scriptCertificate(ts *testscript.TestScript, neg bool, args []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{args[0]},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	ts.Check(err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	write := func(name, kind string, b []byte) {
+		ts.Check(os.WriteFile(ts.MkAbs(name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600))
+	}
+	write(args[1], "CERTIFICATE", cert)
+	write(args[2], "PRIVATE KEY", der)
+}

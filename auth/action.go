@@ -120,7 +120,7 @@ func (s *actionSet) addMatching(pattern string) bool {
 	found := false
 	pattern = strings.ToLower(pattern)
 	for i, a := range actions {
-		if matchWildcard(pattern, strings.ToLower(string(a))) {
+		if MatchWildcard(pattern, strings.ToLower(string(a))) {
 			s.add(i)
 			found = true
 		}

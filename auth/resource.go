@@ -47,9 +47,9 @@ func (r resource) matches(l Location, repo registry.Name) bool {
 		return true
 	}
 	return repo != "" &&
-		matchWildcard(r.name, string(repo)) &&
-		matchWildcard(r.region, l.region()) &&
-		matchWildcard(r.account, l.account())
+		MatchWildcard(r.name, string(repo)) &&
+		MatchWildcard(r.region, l.region()) &&
+		MatchWildcard(r.account, l.account())
 }
 
 // parseResource reads "*" or arn:aws:ecr:REGION:ACCOUNT:repository/PATTERN.

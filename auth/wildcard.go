@@ -1,9 +1,9 @@
 package auth
 
-// matchWildcard reports whether s is what pattern describes: * stands for any
+// MatchWildcard reports whether s is what pattern describes: * stands for any
 // number of bytes, ? for one. It goes back only to the last star it passed, so its
 // time is at most the product of the two lengths, whatever the pattern.
-func matchWildcard(pattern, s string) bool {
+func MatchWildcard(pattern, s string) bool {
 	p, i := 0, 0
 	star, mark := -1, 0 // the last star, and where in s its stretch ends for now
 	for i < len(s) {

@@ -35,7 +35,7 @@ var wildcardTests = []struct {
 
 func TestMatchWildcard(t *testing.T) {
 	for _, test := range wildcardTests {
-		if got := matchWildcard(test.pattern, test.s); got != test.want {
+		if got := MatchWildcard(test.pattern, test.s); got != test.want {
 			t.Errorf("%q on %q: %v", test.pattern, test.s, got)
 		}
 	}
@@ -58,7 +58,7 @@ func TestMatchWildcardIsTheNaiveOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pattern := rapid.StringMatching(`[ab*?]{0,8}`).Draw(t, "pattern")
 		s := rapid.StringMatching(`[ab]{0,10}`).Draw(t, "s")
-		if got, want := matchWildcard(pattern, s), naiveMatch(pattern, s); got != want {
+		if got, want := MatchWildcard(pattern, s), naiveMatch(pattern, s); got != want {
 			t.Fatalf("%q on %q: %v, want %v", pattern, s, got, want)
 		}
 	})
@@ -68,7 +68,7 @@ func TestMatchWildcardIsNotExponential(t *testing.T) {
 	pattern, s := strings.Repeat("*a", 120)+"b", strings.Repeat("a", 256)
 	start := time.Now()
 	for range 100 {
-		if matchWildcard(pattern, s) {
+		if MatchWildcard(pattern, s) {
 			t.Fatal("matches")
 		}
 	}

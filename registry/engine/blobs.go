@@ -91,12 +91,8 @@ func (e *Engine) BlobRepositories(ctx context.Context, d digest.Digest, last reg
 // transaction with then. If the registry has the same bytes already, the new object
 // goes, unless the old one turns out to be lost: then it heals the blob.
 func (e *Engine) publish(ctx context.Context, repo registry.Name, b meta.Blob, then func(*meta.Tx) error) error {
-	lost, err := e.lostObject(ctx, b)
-	if err != nil {
-		return err
-	}
-	kept := true
-	err = e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
+	var known meta.Blob
+	err := e.meta.Update(ctx, func(tx *meta.Tx) error {
 		r, err := e.repository(ctx, tx, repo)
 		if err != nil {
 			return err
@@ -104,46 +100,44 @@ func (e *Engine) publish(ctx context.Context, repo registry.Name, b meta.Blob, t
 		if err := then(tx); err != nil {
 			return err
 		}
-		if kept, err = tx.PutBlob(ctx, b); err != nil {
+		if known, err = tx.PutBlob(ctx, b); err != nil {
 			return err
-		}
-		if lost != "" {
-			kept = true
-			if err := tx.MoveBlob(ctx, lost, b); err != nil {
-				return err
-			}
 		}
 		return tx.LinkBlob(ctx, r, b.Digest)
 	})
+	if err != nil || known.Key == b.Key {
+		return err
+	}
+	lost, err := e.lost(ctx, known)
 	if err != nil {
 		return err
 	}
-	if lost != "" {
-		e.log.WarnContext(ctx, "a push has healed a blob whose object was missing", "digest", b.Digest, "key", b.Key)
-	}
-	if !kept {
-		if err := e.blobs.Delete(ctx, b.Key); err != nil {
-			e.log.WarnContext(ctx, "the second copy of a blob stays behind; berth fsck lists it", "key", b.Key, "error", err)
+	needless := b.Key
+	if lost {
+		var moved bool
+		err := e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
+			moved, err = tx.MoveBlob(ctx, known.Key, b)
+			return err
+		})
+		if err != nil {
+			return err
 		}
+		if moved { // and no other push was faster
+			e.log.WarnContext(ctx, "a push has healed a blob whose object was lost", "digest", b.Digest, "key", b.Key)
+			needless = known.Key
+		}
+	}
+	if err := e.blobs.Delete(ctx, needless); err != nil {
+		e.log.WarnContext(ctx, "the second copy of a blob stays behind; berth fsck lists it", "key", needless, "error", err)
 	}
 	return nil
 }
 
-// lostObject returns the key under which b should lie already but does not.
-func (e *Engine) lostObject(ctx context.Context, b meta.Blob) (blob.Key, error) {
-	known, err := e.meta.FindBlob(ctx, b.Digest)
-	if errors.Is(err, registry.ErrBlobUnknown) {
-		return "", nil
+// lost reports whether the object of a blob is not what its row says.
+func (e *Engine) lost(ctx context.Context, b meta.Blob) (bool, error) {
+	size, err := e.blobs.Size(ctx, b.Key)
+	if err != nil && !errors.Is(err, blob.ErrNotExist) {
+		return false, fmt.Errorf("looking for the object of %s: %w", b.Digest, err)
 	}
-	if err != nil {
-		return "", err
-	}
-	size, err := e.blobs.Size(ctx, known.Key)
-	switch {
-	case errors.Is(err, blob.ErrNotExist), err == nil && size != known.Size:
-		return known.Key, nil
-	case err != nil:
-		return "", fmt.Errorf("looking for the object of %s: %w", b.Digest, err)
-	}
-	return "", nil
+	return err != nil || size != b.Size, nil
 }

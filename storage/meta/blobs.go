@@ -90,19 +90,22 @@ func (q queries) BlobRepositories(ctx context.Context, d digest.Digest, last reg
 }
 
 // PutBlob records a blob whose object is whole. If the digest is known already the
-// earlier object stays the blob's, and kept is false: the new object is not needed.
-func (tx *Tx) PutBlob(ctx context.Context, b Blob) (kept bool, err error) {
+// earlier object stays the blob's; what is known now is returned.
+func (tx *Tx) PutBlob(ctx context.Context, b Blob) (known Blob, err error) {
 	n, err := tx.exec(ctx, `INSERT INTO blobs (digest, object_key, size, created_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (digest) DO NOTHING`, string(b.Digest), string(b.Key), b.Size, micros(tx.now))
-	return n == 1, err
+	if err != nil || n == 1 {
+		return b, err
+	}
+	return tx.FindBlob(ctx, b.Digest)
 }
 
-// MoveBlob points a blob whose object was lost at another that holds the same
-// bytes.
-func (tx *Tx) MoveBlob(ctx context.Context, from blob.Key, to Blob) error {
-	_, err := tx.exec(ctx, `UPDATE blobs SET object_key = ?, size = ? WHERE digest = ? AND object_key = ?`,
+// MoveBlob points a blob whose object was lost at another that holds the same bytes,
+// unless it has been moved already.
+func (tx *Tx) MoveBlob(ctx context.Context, from blob.Key, to Blob) (moved bool, err error) {
+	n, err := tx.exec(ctx, `UPDATE blobs SET object_key = ?, size = ? WHERE digest = ? AND object_key = ?`,
 		string(to.Key), to.Size, string(to.Digest), string(from))
-	return err
+	return n == 1, err
 }
 
 // LinkBlob makes a known blob visible in a repository. Errors: ErrBlobUnknown.

@@ -22,6 +22,9 @@ func (sqliteDialect) open(path string, readers int) (reads, writes *sql.DB, err 
 	pragmas := url.Values{"_pragma": {
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-4096)",
 		"temp_store(MEMORY)",
+		// Pages of 4 KiB in the write-ahead log before they are moved to the database.
+		// Pages that change often are moved once for many changes.
+		"wal_autocheckpoint(4000)",
 	}}
 	// The path may hold characters that mean something in a URL.
 	dsn := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()

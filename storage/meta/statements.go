@@ -51,6 +51,15 @@ func (s *statements) prepare(query string) (*sql.Stmt, error) {
 	return stmt, nil
 }
 
+// close lets go of all statements. The end of an *sql.Conn does not, and SQLite keeps
+// a database open, its write-ahead log included, for as long as it has statements.
+func (s *statements) close() {
+	s.kept.Range(func(_, stmt any) bool {
+		stmt.(*sql.Stmt).Close()
+		return true
+	})
+}
+
 func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	stmt, err := s.prepare(query)
 	if err != nil {

@@ -96,6 +96,7 @@ func (w *writer) send(ctx context.Context, this *write) error {
 func (w *writer) loop() {
 	defer close(w.done)
 	defer w.conn.Close()
+	defer w.run.close()
 	for first := range w.queue {
 		group := w.gather(first)
 		if err := w.commit(group); err != nil {
@@ -135,6 +136,12 @@ func (w *writer) commit(group []*write) error {
 	if err := w.command(w.dialect.begin()); err != nil {
 		return err
 	}
+	if len(group) == 1 {
+		if err := call(group[0], w.tx()); err != nil {
+			return err
+		}
+		return w.command("COMMIT")
+	}
 	for _, this := range group {
 		var broken bool
 		if this.err, broken = w.savepoint(this); broken {
@@ -163,8 +170,7 @@ func (w *writer) savepoint(this *write) (err error, broken bool) {
 	if err := w.command("SAVEPOINT one"); err != nil {
 		return err, true
 	}
-	tx := &Tx{queries: queries{run: w.run}, now: time.Now()}
-	failed := call(this, tx)
+	failed := call(this, w.tx())
 	if failed != nil {
 		if err := w.command("ROLLBACK TO one"); err != nil {
 			return failed, true
@@ -174,6 +180,10 @@ func (w *writer) savepoint(this *write) (err error, broken bool) {
 		return errors.Join(failed, err), true
 	}
 	return failed, false
+}
+
+func (w *writer) tx() *Tx {
+	return &Tx{queries: queries{run: w.run}, now: time.Now()}
 }
 
 // call keeps the writer alive if fn panics: others wait for it too.

@@ -88,8 +88,13 @@ func (s *Store) syncFolder(name string) error {
 	return err
 }
 
+// remove is os.Remove for files, which asks once and not a second time for folders.
 func remove(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := syscall.Unlink(name)
+	for errors.Is(err, syscall.EINTR) {
+		err = syscall.Unlink(name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fault("remove", err)
 	}
 	return nil

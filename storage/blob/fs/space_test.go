@@ -25,6 +25,7 @@ func (d *disk) space(string) (int64, error) {
 func TestFullByReserve(t *testing.T) {
 	const reserve = 10 << 20
 	s := open(t, t.TempDir(), Options{Reserve: reserve})
+	s.unnamed = false // so that All sees what is being written
 	room := int64(reserve + 5<<20)
 	s.space.free = func(string) (int64, error) {
 		free := room

@@ -1,10 +1,11 @@
 // Package fs keeps objects as files on a disk.
 //
-//	<dir>/unfinished/<id>     being written, suspended or abandoned
+//	<dir>/unfinished/<id>     suspended, going on after that, or abandoned
 //	<dir>/objects/ab/<id>     committed
 //
-// A file is appended to in unfinished and renamed into objects when it is whole, so
-// both must lie on one file system. There is no index, no lock and nothing to repair
+// A file has no name until it is suspended or whole, where the file system can do
+// that (O_TMPFILE). It is linked or renamed into objects, so both folders must lie on
+// one file system. There is no index, no lock and nothing to repair
 // at the start: which files there are is all the state there is. Several processes
 // may use one folder.
 //
@@ -48,6 +49,8 @@ type Store struct {
 	dir   string
 	space space
 	sync  func(*os.File) error // (*os.File).Sync; a test makes it fail
+
+	unnamed bool // the file system has files without names
 }
 
 var _ blob.Store = (*Store)(nil)
@@ -72,10 +75,24 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := s.makeFolders(); err != nil {
 		return nil, fault("open the store", err)
 	}
+	s.unnamed = s.hasUnnamed()
 	return s, nil
 }
 
-// Create begins a file in unfinished.
+// hasUnnamed tries it out: some file systems cannot make such files, and some
+// containers have no /proc, which naming them takes.
+func (s *Store) hasUnnamed() bool {
+	folder := filepath.Join(s.dir, unfinishedFolder)
+	file, err := createUnnamed(folder)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	name := filepath.Join(folder, "probe-"+string(blob.NewKey()[3:]))
+	return giveName(file, name) == nil && os.Remove(name) == nil
+}
+
+// Create begins a file, without a name if that can be.
 func (s *Store) Create(ctx context.Context, key blob.Key) (blob.Writer, error) {
 	if err := begin(ctx, key); err != nil {
 		return nil, err
@@ -83,11 +100,22 @@ func (s *Store) Create(ctx context.Context, key blob.Key) (blob.Writer, error) {
 	if err := s.space.ask(1); err != nil {
 		return nil, err
 	}
+	if s.unnamed {
+		// An earlier attempt may have been suspended without anybody's noting it.
+		if err := remove(s.unfinished(key)); err != nil {
+			return nil, err
+		}
+		file, err := createUnnamed(s.dir + "/" + unfinishedFolder)
+		if err != nil {
+			return nil, fault("create", err)
+		}
+		return &writer{store: s, key: key, file: file}, nil
+	}
 	file, err := os.OpenFile(s.unfinished(key), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fault("create", err)
 	}
-	return &writer{store: s, key: key, file: file}, nil
+	return &writer{store: s, key: key, file: file, named: true}, nil
 }
 
 // Resume goes on with a file in unfinished. It does not ask for room: whoever only
@@ -111,7 +139,7 @@ func (s *Store) Resume(ctx context.Context, key blob.Key, state []byte) (blob.Wr
 		file.Close()
 		return nil, err
 	}
-	return &writer{store: s, key: key, file: file, size: size, kept: true}, nil
+	return &writer{store: s, key: key, file: file, size: size, named: true, kept: true}, nil
 }
 
 // rewind cuts file off at size and goes there.

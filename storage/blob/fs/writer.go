@@ -10,12 +10,13 @@ import (
 	"berth/storage/blob"
 )
 
-// writer appends to a file in unfinished.
+// writer appends to a file that has no name yet or one in unfinished.
 type writer struct {
 	store *Store
 	key   blob.Key
 	file  *os.File // nil once the writer has ended
 	size  int64    // bytes of the file that were counted
+	named bool     // the file has its name in unfinished
 	kept  bool     // there was a Suspend: the file stays when this writer gives up
 }
 
@@ -48,9 +49,15 @@ func (w *writer) Suspend(ctx context.Context) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(err, w.giveUp())
 	}
+	if !w.named {
+		if err := giveName(file, w.store.unfinished(w.key)); err != nil {
+			return nil, fault("suspend", err)
+		}
+		w.named = true
+	}
 	err = w.store.sync(file)
 	if err == nil && !w.kept { // a new file: its name has to last, too
-		err = w.store.syncFolder(filepath.Dir(file.Name()))
+		err = w.store.syncFolder(filepath.Dir(w.store.unfinished(w.key)))
 	}
 	if err != nil {
 		err = fault("suspend", err)
@@ -59,9 +66,10 @@ func (w *writer) Suspend(ctx context.Context) ([]byte, error) {
 	return strconv.AppendInt(nil, w.size, 10), nil
 }
 
-// Commit renames the file and then syncs it, not the other way round. On ext4 a sync
-// costs one commit of the journal, and a rename that is part of it comes free, while
-// one that follows needs a second commit: 0.87 ms for an object instead of 1.37 ms.
+// Commit puts the file into objects and then syncs it, not the other way round. On
+// ext4 a sync costs one commit of the journal, and a rename that is part of it comes
+// free, while one that follows needs a second commit: 0.87 ms for an object instead
+// of 1.37 ms.
 // A crash in between can leave a file in objects that is not whole. That does no
 // harm, because nobody knows its key: the caller writes it down after Commit has
 // returned.
@@ -75,7 +83,7 @@ func (w *writer) Commit(ctx context.Context) error {
 		return errors.Join(err, w.giveUp())
 	}
 	object := w.store.object(w.key)
-	if err := os.Rename(file.Name(), object); err != nil {
+	if err := w.place(file, object); err != nil {
 		return errors.Join(fault("commit", err), w.giveUp())
 	}
 	err = w.store.sync(file)
@@ -88,10 +96,18 @@ func (w *writer) Commit(ctx context.Context) error {
 	// The object must not be seen, so it goes back where it came from. Should even that
 	// fail, it is taken away; should that fail too, it is garbage that nothing names.
 	err = fault("commit", err)
-	if os.Rename(object, file.Name()) != nil {
+	if !w.named || rename(object, w.store.unfinished(w.key)) != nil {
 		return errors.Join(err, remove(object))
 	}
 	return errors.Join(err, w.distrust(err))
+}
+
+// place gives the file its name in objects.
+func (w *writer) place(file *os.File, object string) error {
+	if w.named {
+		return rename(w.store.unfinished(w.key), object)
+	}
+	return giveName(file, object)
 }
 
 // Close leaves the file to the next Resume if there can be one.
@@ -116,7 +132,7 @@ func (w *writer) end() (*os.File, error) {
 
 // giveUp frees what no Suspend has promised to keep.
 func (w *writer) giveUp() error {
-	if w.kept {
+	if w.kept || !w.named {
 		return nil
 	}
 	return remove(w.store.unfinished(w.key))

@@ -1,0 +1,97 @@
+package engine_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"berth/auth"
+	"berth/auth/authtest"
+	"berth/registry"
+	"berth/registry/engine"
+	"berth/registry/registrytest"
+	"berth/storage/blob"
+	"berth/storage/blob/fs"
+	"berth/storage/blob/mem"
+	"berth/storage/meta"
+)
+
+// openDB returns a new database that is closed when the test ends.
+func openDB(t testing.TB) *meta.DB {
+	t.Helper()
+	db, _ := openDBAt(t)
+	return db
+}
+
+// openDBAt also says where it is.
+func openDBAt(t testing.TB) (*meta.DB, string) {
+	t.Helper()
+	url := "sqlite:" + filepath.Join(t.TempDir(), "berth.db")
+	db, err := meta.Open(context.Background(), url, meta.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db, url
+}
+
+func openFS(t testing.TB) blob.Store {
+	t.Helper()
+	s, err := fs.Open(t.TempDir(), fs.Options{Reserve: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var open = engine.Options{CreateOnPush: true}
+
+func TestContractInMemory(t *testing.T) {
+	registrytest.Run(t, func(t *testing.T) registry.Registry { return engine.New(openDB(t), mem.New(), open) })
+}
+
+func TestContractOnDisk(t *testing.T) {
+	registrytest.Run(t, func(t *testing.T) registry.Registry { return engine.New(openDB(t), openFS(t), open) })
+}
+
+// TestContractBehindGuard shows that a guard changes nothing for those who may do
+// everything.
+func TestContractBehindGuard(t *testing.T) {
+	store := authtest.NewStore()
+	manager := auth.Manager{Store: store}
+	admin, err := manager.CreateUser(t.Context(), "admin", "correct horse battery staple")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := manager.Attach(t.Context(), "admin", auth.FullAccess); err != nil {
+		t.Fatal(err)
+	}
+	access, err := auth.NewAccess(store, auth.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	as := func(ctx context.Context) context.Context {
+		return auth.WithPrincipal(ctx, auth.Principal{Name: admin.Name, Kind: auth.User})
+	}
+	registrytest.RunAs(t, as, func(t *testing.T) registry.Registry {
+		return auth.Guard(engine.New(openDB(t), mem.New(), open), access)
+	})
+}
+
+func TestContractWithoutCreateOnPush(t *testing.T) {
+	registrytest.RunClosed(t, func(t *testing.T, there registry.Name) registry.Registry {
+		db := openDB(t)
+		err := db.Update(t.Context(), func(tx *meta.Tx) error {
+			_, err := tx.EnsureRepository(t.Context(), there)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return engine.New(db, mem.New(), engine.Options{})
+	})
+}

@@ -1,0 +1,137 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"berth/registry"
+	"berth/registry/engine"
+	"berth/registry/registrytest"
+	"berth/storage/blob"
+	"berth/storage/blob/mem"
+	"berth/storage/meta"
+)
+
+// hooked is a store that says when bytes are safe, which is when a crash hurts most.
+type hooked struct {
+	blob.Store
+	suspended, committed func()
+}
+
+func (h *hooked) Create(ctx context.Context, key blob.Key) (blob.Writer, error) {
+	w, err := h.Store.Create(ctx, key)
+	return &hookedWriter{w, h}, err
+}
+
+func (h *hooked) Resume(ctx context.Context, key blob.Key, state []byte) (blob.Writer, error) {
+	w, err := h.Store.Resume(ctx, key, state)
+	return &hookedWriter{w, h}, err
+}
+
+type hookedWriter struct {
+	blob.Writer
+	store *hooked
+}
+
+func (w *hookedWriter) Suspend(ctx context.Context) ([]byte, error) {
+	state, err := w.Writer.Suspend(ctx)
+	w.store.suspended()
+	return state, err
+}
+
+func (w *hookedWriter) Commit(ctx context.Context) error {
+	err := w.Writer.Commit(ctx)
+	w.store.committed()
+	return err
+}
+
+// TestCrashBetweenBytesAndRow has the process die when the store has the bytes and
+// the database does not know it yet. What was acknowledged before must be there
+// afterwards, and the upload must go on, or be over, but not be stuck.
+func TestCrashBetweenBytesAndRow(t *testing.T) {
+	b := registrytest.NewBlob(1, 1000)
+	for _, store := range []struct {
+		name string
+		open func(testing.TB) blob.Store
+	}{
+		{"mem", func(testing.TB) blob.Store { return mem.New() }},
+		{"fs", openFS},
+	} {
+		for _, acknowledged := range []int{0, 400} {
+			for name, crash := range map[string]func(registry.Registry, registry.UploadID) error{
+				"AppendUpload": func(r registry.Registry, id registry.UploadID) error {
+					_, err := r.AppendUpload(t.Context(), "a", id, b.Part(acknowledged, 700))
+					return err
+				},
+				"FinishUpload": func(r registry.Registry, id registry.UploadID) error {
+					_, err := r.FinishUpload(t.Context(), "a", id, b.Part(acknowledged, 1000), b.Digest)
+					return err
+				},
+			} {
+				t.Run(store.name+"/"+name+"/"+map[bool]string{true: "first", false: "later"}[acknowledged == 0], func(t *testing.T) {
+					testCrash(t, store.open(t), b, acknowledged, crash)
+				})
+			}
+		}
+	}
+}
+
+func testCrash(t *testing.T, s blob.Store, b registrytest.Blob, acknowledged int, crash func(registry.Registry, registry.UploadID) error) {
+	db, path := openDBAt(t)
+	h := &hooked{Store: s, suspended: func() {}, committed: func() {}}
+	e := engine.New(db, h, open)
+	u, err := e.StartUpload(t.Context(), "a", b.Digest.Algorithm())
+	if err == nil && acknowledged > 0 {
+		u, err = e.AppendUpload(t.Context(), "a", u.ID, b.Part(0, acknowledged))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	die := func() { db.Close() }
+	h.suspended, h.committed = die, die
+	if err := crash(e, u.ID); err == nil {
+		t.Fatal("no error though the database is closed")
+	}
+
+	db, err = meta.Open(t.Context(), path, meta.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	e = engine.New(db, s, open)
+	if got, err := e.Upload(t.Context(), "a", u.ID); err != nil || got.Offset != int64(acknowledged) {
+		t.Fatalf("after the crash the upload is %+v, %v", got, err)
+	}
+	_, err = e.AppendUpload(t.Context(), "a", u.ID, b.Part(acknowledged, 600))
+	if err == nil {
+		_, err = e.FinishUpload(t.Context(), "a", u.ID, b.Part(600, 1000), b.Digest)
+	}
+	if err != nil && !errors.Is(err, registry.ErrUploadUnknown) {
+		t.Errorf("the upload is stuck: %v", err)
+	}
+	if _, err := e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest); err != nil {
+		t.Errorf("PutBlob: %v", err)
+	}
+	wantOnly(t, e, s, b)
+}
+
+// wantOnly checks that when abandoned uploads have expired there is one object, that
+// of b.
+func wantOnly(t *testing.T, e *engine.Engine, s blob.Store, b registrytest.Blob) {
+	t.Helper()
+	err := e.ExpireUploads(t.Context(), time.Now().Add(time.Hour), false, func(engine.Expired) {})
+	if err != nil {
+		t.Errorf("ExpireUploads: %v", err)
+	}
+	for o, err := range s.All(t.Context()) {
+		if err != nil || !o.Committed || o.Size != b.Size {
+			t.Errorf("an object stays behind: %+v (%v)", o, err)
+		}
+	}
+	summary, err := e.Inspect(t.Context(), engine.Check{Deep: true, Found: func(p engine.Problem) error { return errors.New(p.Message) }})
+	if err != nil || summary.Blobs != 1 || summary.Objects != 1 {
+		t.Errorf("Inspect: %+v, %v", summary, err)
+	}
+}

@@ -66,10 +66,9 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		Observe:      m.request,
 	})
 	p := parts{ready: new(atomic.Bool), requests: new(sync.WaitGroup)}
-	p.handler = route(p.requests, map[string]http.Handler{
-		"/token":                 &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator},
-		"/.well-known/jwks.json": http.HandlerFunc(issuer.ServeKeys),
-	}, face)
+	face.Handle("/token", "token", &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator})
+	face.Handle("/.well-known/jwks.json", "keys", http.HandlerFunc(issuer.ServeKeys))
+	p.handler = counted(p.requests, face)
 	p.expire = func(ctx context.Context, before time.Time) error {
 		return eng.ExpireUploads(ctx, before, false, func(x engine.Expired) {
 			log.Info("abandoned upload removed", "upload", x.ID, "repository", x.Repository, "bytes", x.Bytes)
@@ -78,18 +77,13 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	return p, nil
 }
 
-// route sends exact paths to their handlers and everything else to the registry,
-// which answers in its own protocol that it does not know a path. It does not touch
-// the path on the way, as [http.ServeMux] would.
-func route(requests *sync.WaitGroup, exact map[string]http.Handler, rest http.Handler) http.Handler {
+// counted keeps count of the requests under way, so that the database stays open
+// until the last has written down what it has to.
+func counted(requests *sync.WaitGroup, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		defer requests.Done()
-		if h, ok := exact[r.URL.Path]; ok {
-			h.ServeHTTP(w, r)
-			return
-		}
-		rest.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 

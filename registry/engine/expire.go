@@ -19,31 +19,26 @@ type Expired struct {
 // ExpireUploads removes uploads that nothing has been added to since before, and
 // tells done of each. With dryRun it only tells.
 func (e *Engine) ExpireUploads(ctx context.Context, before time.Time, dryRun bool, done func(Expired)) error {
-	// A dry run sees the same page again, so it takes one that has them all.
-	step := 100
-	if dryRun {
-		step = 1_000_000
-	}
-	for {
-		idle, err := e.meta.IdleUploads(ctx, before, step)
+	const step = 100
+	for last := registry.UploadID(""); ; {
+		idle, err := e.meta.IdleUploads(ctx, before, last, step)
 		if err != nil {
 			return err
 		}
-		removed := 0
 		for _, u := range idle {
+			last = u.ID
 			if !dryRun {
 				err := e.CancelUpload(ctx, u.Repo, u.ID)
 				if errors.Is(err, registry.ErrRangeInvalid) || errors.Is(err, registry.ErrUploadUnknown) {
-					continue // somebody has gone on with it, or has ended it
+					continue // somebody is going on with it, or has ended it
 				}
 				if err != nil {
 					return err
 				}
 			}
-			removed++
 			done(Expired{ID: u.ID, Repository: u.Repo, Bytes: u.Received, IdleSince: u.UpdatedAt})
 		}
-		if dryRun || len(idle) < step || removed == 0 {
+		if len(idle) < step {
 			return nil
 		}
 	}

@@ -19,7 +19,8 @@ type Access struct {
 	Path       string
 	Remote     string
 	Agent      string
-	Principal  string
+	Login      string // the name given with Basic credentials, right or wrong
+	Principal  string // who it proved to be
 	Repository registry.Name
 	Reference  string // tag, digest or upload
 	Status     int
@@ -45,6 +46,7 @@ func newAccess(r *http.Request, operation string) *Access {
 	if len(a.RequestID) == 0 || len(a.RequestID) > 64 {
 		a.RequestID = uuid.NewString()
 	}
+	a.Login, _, _ = r.BasicAuth()
 	a.body = &countingBody{ReadCloser: r.Body}
 	r.Body = a.body
 	return a
@@ -61,7 +63,7 @@ func (a *Access) finish(w *response, err error) {
 }
 
 func (a *Access) attrs() []slog.Attr {
-	attrs := make([]slog.Attr, 0, 13)
+	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("request_id", a.RequestID),
 		slog.String("method", a.Method),
@@ -71,6 +73,7 @@ func (a *Access) attrs() []slog.Attr {
 		slog.String("remote", a.Remote),
 	)
 	for _, s := range []slog.Attr{
+		slog.String("login", a.Login),
 		slog.String("principal", a.Principal),
 		slog.String("repository", string(a.Repository)),
 		slog.String("reference", a.Reference),

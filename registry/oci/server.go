@@ -121,18 +121,35 @@ func New(reg registry.Registry, opts Options) *Server {
 	return s
 }
 
-// ServeHTTP implements [http.Handler].
+// ServeHTTP implements [http.Handler]. Whatever is not below /v2/ and was not added
+// with Handle is answered in the protocol's words that there is no such endpoint.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
 
-// serve is what every request goes through: who asks, what for, the answer, the
-// error if there was one, and a line in the log.
+// Handle adds an endpoint beside /v2/ whose requests are logged and counted like
+// the others. h finds out itself who asks.
+func (s *Server) Handle(path, operation string, h http.Handler) {
+	s.router.Handle(path, s.observe(operation, func(w *response, r *http.Request, _ *Access) error {
+		h.ServeHTTP(w, r)
+		return nil
+	}))
+}
+
+// serve is what every request below /v2/ goes through: who asks, what for, and the
+// answer.
 func (s *Server) serve(operation string, h handler) http.Handler {
+	return s.observe(operation, func(w *response, r *http.Request, a *Access) error {
+		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+		return s.answer(h, w, r, a)
+	})
+}
+
+// observe answers a request with answer or its error, and then logs and counts it.
+func (s *Server) observe(operation string, answer func(*response, *http.Request, *Access) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := newAccess(r, operation)
 		out := &response{ResponseWriter: w, stall: s.opts.StallTimeout}
-		out.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 		out.Header().Set("X-Request-Id", a.RequestID)
-		err := s.answer(h, out, r, a)
+		err := recovered(func() error { return answer(out, r, a) })
 		if err != nil {
 			s.writeError(out, r, err)
 		}
@@ -142,12 +159,17 @@ func (s *Server) serve(operation string, h handler) http.Handler {
 	})
 }
 
-func (s *Server) answer(h handler, w *response, r *http.Request, a *Access) (err error) {
+// recovered turns a panic into an error, so that it is answered and logged like one.
+func recovered(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	return f()
+}
+
+func (s *Server) answer(h handler, w *response, r *http.Request, a *Access) error {
 	principal, err := s.opts.Authenticate(r)
 	if err != nil {
 		return err
@@ -197,22 +219,19 @@ func (q request) what() string {
 }
 
 func parseRequest(r *http.Request) (q request, err error) {
-	for key, value := range mux.Vars(r) {
-		switch key {
-		case "name":
-			q.repo, err = registry.ParseName(value)
-		case "reference":
-			q.reference, err = registry.ParseReference(unescape(value))
-		case "digest":
-			q.reference.Digest, err = registry.ParseDigest(unescape(value))
-		case "upload":
-			q.upload = registry.UploadID(value)
-		}
-		if err != nil {
+	vars := mux.Vars(r)
+	if name, ok := vars["name"]; ok {
+		if q.repo, err = registry.ParseName(name); err != nil {
 			return q, err
 		}
 	}
-	return q, nil
+	if reference, ok := vars["reference"]; ok {
+		q.reference, err = registry.ParseReference(unescape(reference))
+	} else if d, ok := vars["digest"]; ok {
+		q.reference.Digest, err = registry.ParseDigest(unescape(d))
+	}
+	q.upload = registry.UploadID(vars["upload"])
+	return q, err
 }
 
 // unescape reads what may be percent-encoded, as the colon of a digest is by some

@@ -41,10 +41,12 @@ func (q queries) Upload(ctx context.Context, repo registry.Name, id registry.Upl
 	return found[0], nil
 }
 
-// IdleUploads lists uploads that nothing has been added to since before.
-func (q queries) IdleUploads(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
-	rows, err := q.run.query(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE updated_at < ? ORDER BY updated_at LIMIT ?`,
-		micros(before), limit)
+// IdleUploads lists, by id, uploads after last that nothing has been added to since
+// before. It looks at all uploads, which are few: those under way, and those
+// abandoned in the last day. An index by age would be written twice in every push.
+func (q queries) IdleUploads(ctx context.Context, before time.Time, last registry.UploadID, limit int) ([]Upload, error) {
+	rows, err := q.run.query(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE updated_at < ? AND id > ? ORDER BY id LIMIT ?`,
+		micros(before), string(last), limit)
 	return collect(rows, err, scanUpload)
 }
 

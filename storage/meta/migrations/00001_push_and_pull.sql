@@ -88,7 +88,6 @@ CREATE TABLE uploads (
     started_at   BIGINT NOT NULL,
     updated_at   BIGINT NOT NULL
 ) {{.Clustered}};
-CREATE INDEX uploads_by_age ON uploads (updated_at);
 
 -- What may have become garbage, written in the transaction that made it so.
 CREATE TABLE gc_candidates (

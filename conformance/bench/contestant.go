@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth/conformance/internal/server"
+)
+
+// The contestants that every run has. The table's ratios are between them.
+const (
+	bareLoop     = "bare loop"
+	berth        = "berth"
+	distribution = "Distribution"
+)
+
+// contestant is a registry to be measured.
+type contestant struct {
+	name   string
+	binary string // empty for a peer that runs already
+	user   string
+	pass   string
+	tags   bool // has tag lists; the bare loop has not
+
+	// launch starts the registry with its data in dir and returns once it answers. Nil for a peer.
+	launch func(ctx context.Context, dir string) (*running, error)
+	// relaunch starts it on what it has stored before. Nil for a peer.
+	relaunch func(ctx context.Context, dir string) (*running, error)
+	peer     *running
+}
+
+// running is a contestant that answers requests.
+type running struct {
+	url  string
+	pid  int           // zero if nobody said
+	took time.Duration // from start to first answer
+	stop func() error
+}
+
+// start launches c, or hands out the peer that runs already.
+func (c *contestant) start(ctx context.Context, dir string) (*running, error) {
+	if c.peer != nil {
+		return c.peer, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	r, err := c.launch(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.name, err)
+	}
+	return r, nil
+}
+
+// poll is how often a registry that starts is asked: the answer is a start-up time.
+const poll = 2 * time.Millisecond
+
+// launcher starts a program that listens on an address and answers GET /v2/ once it is up.
+func launcher(name, binary string, args func(addr, dir string) ([]string, error)) func(context.Context, string) (*running, error) {
+	return func(ctx context.Context, dir string) (*running, error) {
+		addr, err := server.FreeAddr()
+		if err != nil {
+			return nil, err
+		}
+		a, err := args(addr, dir)
+		if err != nil {
+			return nil, err
+		}
+		begun := time.Now()
+		p, err := server.Start(ctx, server.Command{
+			Name: name, Path: binary, Args: a,
+			Log: filepath.Join(dir, "log"), Ready: server.Answers("http://" + addr + "/v2/"), Poll: poll,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &running{"http://" + addr, p.PID(), time.Since(begun), p.Stop}, nil
+	}
+}
+
+func newBareLoop(binary string) *contestant {
+	launch := launcher("bareloop", binary, func(addr, dir string) ([]string, error) {
+		return []string{"-addr", addr, "-data", filepath.Join(dir, "data")}, nil
+	})
+	return &contestant{name: bareLoop, binary: binary, launch: launch, relaunch: launch}
+}
+
+// newDistribution has no authentication, says nothing to its log, and keeps its blobs where the others do.
+func newDistribution(binary string) *contestant {
+	launch := launcher("registry", binary, func(addr, dir string) ([]string, error) {
+		config := fmt.Sprintf(`version: 0.1
+log: {level: error, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}
+http: {addr: %q}
+`, filepath.Join(dir, "data"), addr)
+		path := filepath.Join(dir, "config.yml")
+		return []string{"serve", path}, os.WriteFile(path, []byte(config), 0o644)
+	})
+	return &contestant{name: distribution, binary: binary, tags: true, launch: launch, relaunch: launch}
+}
+
+// newBerth runs with authentication on and its request log in a file, as `berth serve` does it; args are added. With a
+// folder, that one is what its start is timed on.
+func newBerth(binary string, args []string, folder string) *contestant {
+	c := &contestant{name: berth, binary: binary, user: server.User, pass: server.Password, tags: true}
+	c.launch = launchBerth(binary, args, "")
+	c.relaunch = launchBerth(binary, args, folder)
+	return c
+}
+
+// launchBerth serves folder or, without one, a folder below dir.
+func launchBerth(binary string, args []string, folder string) func(context.Context, string) (*running, error) {
+	return func(ctx context.Context, dir string) (*running, error) {
+		data := folder
+		if data == "" {
+			data = filepath.Join(dir, "data")
+		}
+		begun := time.Now()
+		b, err := server.StartBerth(ctx, binary, data, server.Options{
+			Args: args, Log: filepath.Join(dir, "log"), Poll: poll,
+		})
+		if err != nil {
+			return nil, err
+		}
+		// Ready is not enough: the first answer is the registry's.
+		if err := server.Answers("http://" + b.Addr + "/v2/")(); err != nil {
+			return nil, errors.Join(err, b.Stop())
+		}
+		return &running{"http://" + b.Addr, b.PID(), time.Since(begun), b.Stop}, nil
+	}
+}
+
+// newPeer is a registry that runs already, given as name=URL or name=URL,PID. The URL may carry user and password.
+func newPeer(s string) (*contestant, error) {
+	name, rest, ok := strings.Cut(s, "=")
+	if !ok {
+		return nil, fmt.Errorf("peer %q is not name=URL[,PID]", s)
+	}
+	address, pid, _ := strings.Cut(rest, ",")
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	c := &contestant{name: name, tags: true}
+	if u.User != nil {
+		c.user = u.User.Username()
+		c.pass, _ = u.User.Password()
+		u.User = nil
+	}
+	c.peer = &running{url: strings.TrimSuffix(u.String(), "/"), stop: func() error { return nil }}
+	if pid != "" {
+		if c.peer.pid, err = strconv.Atoi(pid); err != nil {
+			return nil, fmt.Errorf("peer %q: %w", s, err)
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// metric names what is measured.
+type metric string
+
+const (
+	pushCPU       metric = "push: CPU s/GiB"
+	pushRate      metric = "push: MiB/s"
+	pullCPU       metric = "pull: CPU s/GiB"
+	pullRate      metric = "pull: MiB/s"
+	smallRate     metric = "small images pushed per second"
+	smallCPU      metric = "small images: CPU s/1,000"
+	headCPU       metric = "HEAD manifest by tag: CPU s/1,000"
+	headP50       metric = "HEAD manifest by tag: p50, ms"
+	headP99       metric = "HEAD manifest by tag: p99, ms"
+	tagsP50       metric = "page of 100 tags from the middle: p50, ms"
+	tagsP99       metric = "page of 100 tags from the middle: p99, ms"
+	referrersRate metric = "referrers of one subject: per second"
+	startTime     metric = "start to first answer, s"
+	idleMemory    metric = "idle memory, MiB"
+	peakMemory    metric = "peak memory, pushing and pulling, MiB"
+	binarySize    metric = "binary, MB"
+)
+
+// figures are the samples of each metric, one a round.
+type figures map[metric][]float64
+
+// add appends a sample.
+func (f figures) add(m metric, v float64) { f[m] = append(f[m], v) }
+
+// median is the middle sample, which one noisy round does not move. NaN means that there is none.
+func (f figures) median(m metric) float64 {
+	s := slices.Clone(f[m])
+	if len(s) == 0 {
+		return math.NaN()
+	}
+	slices.Sort(s)
+	if n := len(s); n%2 == 0 {
+		return (s[n/2-1] + s[n/2]) / 2
+	}
+	return s[len(s)/2]
+}
+
+// percentile of durations in milliseconds.
+func percentile(d []time.Duration, p float64) float64 {
+	if len(d) == 0 {
+		return math.NaN()
+	}
+	s := slices.Clone(d)
+	slices.Sort(s)
+	i := int(math.Ceil(p/100*float64(len(s)))) - 1
+	return float64(s[max(i, 0)]) / float64(time.Millisecond)
+}

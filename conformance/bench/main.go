@@ -1,0 +1,206 @@
+// Command bench measures berth beside other registries on this machine and prints berth's budgets with what each
+// registry took.
+//
+//	go run ./conformance/bench -berth bin/berth            # about six minutes
+//	go run ./conformance/bench -berth bin/berth -quick     # half a minute, to see that it works
+//
+// The contestants are a bare loop (see bareloop), berth with token authentication on, CNCF Distribution without any, and
+// every registry named with -peer. All get the same requests from the same client. They take turns, round by round, and
+// the table holds medians, because a shared machine is noisy. Cost is the server's CPU time, which noise disturbs least.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options is the command line.
+type options struct {
+	sizes
+	berth        string
+	berthArgs    string
+	berthData    string
+	distribution string
+	peers        []string
+	dir          string
+	out          string
+	rounds       int
+	quick        bool
+	enforce      bool
+}
+
+func parse() options {
+	var o options
+	flag.StringVar(&o.berth, "berth", "bin/berth", "the berth `binary`")
+	flag.StringVar(&o.berthArgs, "berth-args", "", "further `arguments` of berth serve, separated by spaces")
+	flag.StringVar(&o.berthData, "berth-data", "", "data `folder` to time berth's start on, such as one with a million images; "+
+		"by default the one with -tags tags")
+	flag.StringVar(&o.distribution, "distribution", "", "the registry `binary` of CNCF Distribution; built if not given")
+	flag.Func("peer", "another registry as `name=URL[,PID]`; the URL may hold user:password@; repeatable", func(s string) error {
+		o.peers = append(o.peers, s)
+		return nil
+	})
+	flag.StringVar(&o.dir, "dir", "", "`folder` for the data of all registries, on a real disk; default a temporary one")
+	flag.StringVar(&o.out, "out", "results/bench.md", "`file` for a copy of the table")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds, of which the table shows the median")
+	flag.IntVar(&o.clients, "clients", 8, "clients at once")
+	flag.IntVar(&o.images, "images", 32, "images of 4 large layers that are pushed and pulled in a round")
+	flag.IntVar(&o.layerSize, "layer", 16<<20, "`bytes` of a large layer")
+	flag.DurationVar(&o.duration, "duration", 5*time.Second, "of each work that is counted by time")
+	flag.IntVar(&o.tags, "tags", 1_000_000, "tags in the repository whose middle is listed")
+	flag.IntVar(&o.slowTags, "slow-tags", 1000, "the same for registries that take one tag a request")
+	flag.IntVar(&o.pages, "pages", 500, "pages of 100 tags that are read")
+	flag.IntVar(&o.referrers, "referrers", 300, "referrers of one subject")
+	flag.IntVar(&o.startCount, "starts", 5, "how often the start is timed")
+	flag.BoolVar(&o.quick, "quick", false, "one short round with few tags")
+	flag.BoolVar(&o.enforce, "enforce", false, "end with status 1 when a budget is missed")
+	flag.Parse()
+	if o.quick {
+		o.rounds, o.images, o.duration, o.tags, o.startCount = 1, 8, time.Second, min(o.tags, 10_000), 2
+	}
+	return o
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, parse())
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures and prints.
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp(o.dir, "berth-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	contestants, err := enter(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	all, notes, err := measureAll(ctx, o, dir, contestants)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, c := range contestants {
+		names = append(names, c.name)
+	}
+
+	if err := os.MkdirAll(filepath.Dir(o.out), 0o755); err != nil {
+		return err
+	}
+	file, err := os.Create(o.out)
+	if err != nil {
+		return err
+	}
+	w := io.MultiWriter(os.Stdout, file)
+	fmt.Fprintf(w, "%s. Medians of %d, %d clients, images of %d × %d MiB.%s\n\n", machine(), o.rounds, o.clients,
+		layersPerImage, o.layerSize>>20, notes)
+	printTable(w, names, all)
+	fmt.Fprintf(file, "\n```\n")
+	printRounds(file, names, all)
+	fmt.Fprintf(file, "```\n")
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return judge(o, all)
+}
+
+// judge lists the budgets that are missed, which is an error only if the user wants it to be.
+func judge(o options, all map[string]figures) error {
+	var missed []string
+	for _, b := range budgets {
+		if _, kept := b.verdict(all); !kept {
+			missed = append(missed, string(b.metric))
+		}
+	}
+	if len(missed) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("missed: %s", strings.Join(missed, "; "))
+	if !o.enforce {
+		progress("%v", err)
+		return nil
+	}
+	return err
+}
+
+// enter builds what is missing and makes the list of contestants.
+func enter(ctx context.Context, o options, dir string) ([]*contestant, error) {
+	bare, err := buildBareLoop(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if o.distribution == "" {
+		if o.distribution, err = buildDistribution(ctx); err != nil {
+			return nil, err
+		}
+	}
+	list := []*contestant{
+		newBareLoop(bare),
+		newBerth(o.berth, strings.Fields(o.berthArgs), o.berthData),
+		newDistribution(o.distribution),
+	}
+	for _, p := range o.peers {
+		c, err := newPeer(p)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// measureAll has the contestants take turns and returns their figures.
+func measureAll(ctx context.Context, o options, dir string, contestants []*contestant) (map[string]figures, string, error) {
+	all := map[string]figures{}
+	for _, c := range contestants {
+		all[c.name] = figures{}
+		if c.binary == "" {
+			continue
+		}
+		st, err := os.Stat(c.binary)
+		if err != nil {
+			return nil, "", err
+		}
+		all[c.name].add(binarySize, float64(st.Size())/1e6)
+	}
+	mills := [2]*mill{newMill(o.layerSize), newMill(1 << 10)}
+	prefix := fmt.Sprintf("bench/%x", time.Now().UnixNano())
+	for n := range o.rounds {
+		// Each round begins with another one, so that nobody is always first on a quiet disk.
+		for i := range contestants {
+			c := contestants[(i+n)%len(contestants)]
+			progress("round %d of %d: %s", n+1, o.rounds, c.name)
+			if err := round(ctx, c, dir, fmt.Sprintf("%s/r%d", prefix, n), o.sizes, mills, all[c.name]); err != nil {
+				return nil, "", err
+			}
+		}
+	}
+	var notes strings.Builder
+	for _, c := range contestants {
+		progress("tags, start, idle memory: %s", c.name)
+		tags, err := large(ctx, c, dir, prefix, o.sizes, mills, all[c.name])
+		if err != nil {
+			return nil, "", errors.Join(err, ctx.Err())
+		}
+		if tags > 0 {
+			fmt.Fprintf(&notes, " %s: %d tags.", c.name, tags)
+		}
+	}
+	return all, notes.String(), nil
+}

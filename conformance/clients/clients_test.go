@@ -1,0 +1,139 @@
+package clients
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"berth/conformance/internal/server"
+)
+
+// target is the registry under test.
+var target registry
+
+// workRoot is where scripts have their folders.
+var workRoot string
+
+// fixtures are the files that scripts push.
+var fixtures struct {
+	debian     string // a root file system as a tar file
+	helloAMD64 string // a static program
+	helloARM64 string
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv("BERTH_E2E") == "" {
+		os.Exit(m.Run()) // which skips
+	}
+	os.Exit(run(m))
+}
+
+// run is TestMain with defers.
+func run(m *testing.M) int {
+	work, err := os.MkdirTemp("", "berth-e2e-")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(work)
+	workRoot = work
+	if err := prepare(work); err != nil {
+		return fail(err)
+	}
+	stop, err := connect(work)
+	if err != nil {
+		return fail(err)
+	}
+	code := m.Run()
+	if err := stop(); err != nil {
+		return fail(err)
+	}
+	printClients(os.Stdout)
+	return code
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, "e2e:", err)
+	return 1
+}
+
+// prepare finds what install.sh installed and builds the two programs that the scripts push.
+func prepare(work string) error {
+	cache := os.Getenv("BERTH_CACHE")
+	if cache == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return err
+		}
+		cache = filepath.Join(home, ".cache", "berth")
+	}
+	// The pinned clients go before others of the same name. dockerd is in sbin, which a user may lack.
+	path := filepath.Join(cache, "bin") + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin"
+	if err := os.Setenv("PATH", path); err != nil {
+		return err
+	}
+	fixtures.debian = filepath.Join(cache, "debian-bookworm.tar")
+	if _, err := os.Stat(fixtures.debian); err != nil {
+		return fmt.Errorf("no Debian to push; run conformance/clients/install.sh: %w", err)
+	}
+	fixtures.helloAMD64 = filepath.Join(work, "hello-amd64")
+	fixtures.helloARM64 = filepath.Join(work, "hello-arm64")
+	for arch, out := range map[string]string{"amd64": fixtures.helloAMD64, "arm64": fixtures.helloARM64} {
+		err := build(out, "./testdata/hello", "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// connect points target at the registry that the environment names, or at a berth started for the occasion.
+func connect(work string) (stop func() error, err error) {
+	if url := os.Getenv("BERTH_E2E_URL"); url != "" {
+		target, err = newRegistry(url, os.Getenv("BERTH_E2E_USER"), os.Getenv("BERTH_E2E_PASSWORD"))
+		return func() error { return nil }, err
+	}
+	bin := os.Getenv("BERTH_BIN")
+	if bin == "" {
+		bin = filepath.Join(work, "berth")
+		if err := build(bin, "../../cmd/berth"); err != nil {
+			return nil, err
+		}
+	}
+	b, err := server.StartBerth(context.Background(), bin, filepath.Join(work, "data"), server.Options{})
+	if err != nil {
+		return nil, err
+	}
+	target, err = newRegistry("http://"+b.Addr, server.User, server.Password)
+	return b.Stop, err
+}
+
+// build builds the Go program in the folder src.
+func build(out, src string, env ...string) error {
+	cmd := exec.Command("go", "build", "-o", out, src)
+	cmd.Env = append(os.Environ(), env...)
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", src, err, b)
+	}
+	return nil
+}
+
+func TestClients(t *testing.T) {
+	if target.url == "" {
+		t.Skip("set BERTH_E2E=1 to drive real clients, see conformance/README.md")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:         "testdata",
+		WorkdirRoot: workRoot,
+		Setup:       setup,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"start": start,
+			"let":   let,
+			"has":   has,
+		},
+	})
+}

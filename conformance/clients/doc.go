@@ -1,0 +1,31 @@
+// Package clients drives the clients that people use against berth, unmodified: docker, podman, skopeo, buildah, ctr,
+// crane, oras, regctl, helm and cosign.
+//
+// Each client has one script in testdata that reads like its user's notes. The scripts run against a berth of their own
+// with authentication on:
+//
+//	conformance/clients/install.sh
+//	BERTH_E2E=1 go test -v ./conformance/clients            # all of them
+//	BERTH_E2E=1 go test -v ./conformance/clients -run /helm # one
+//
+// Without BERTH_E2E the tests are skipped, because they need root and half a gigabyte of other people's programs. With
+// it, a client that is not installed is a failure and never a skip.
+//
+// # Settings
+//
+//   - BERTH_BIN is the berth binary to test; without it ./cmd/berth is built.
+//   - BERTH_E2E_URL, BERTH_E2E_USER and BERTH_E2E_PASSWORD name a registry that runs already, to be tested instead.
+//   - BERTH_CACHE is the folder that install.sh fills, ~/.cache/berth by default.
+//
+// # In a script
+//
+// Beside what testscript offers (https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript) there is
+//
+//	start dockerd        a Docker Engine of the script's own; sets DOCKER_HOST
+//	start containerd     likewise; sets CONTAINERD_ADDRESS
+//	let NAME PATTERN     sets $NAME to what the group of PATTERN matches in the last stdout
+//	has REF [DIGEST]     asks the registry itself for a manifest; ! has REF if it must not be there
+//
+// and the variables REGISTRY (host:port), LOGIN, DEBIAN (a root file system as a tar file), HELLO_AMD64 and HELLO_ARM64
+// (a static program that says hello). The file "password" holds the password of $LOGIN, the file "wrong" another one.
+package clients

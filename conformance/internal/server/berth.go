@@ -1,0 +1,63 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// The administrator that a first start creates.
+const (
+	User     = "admin"
+	Password = "conformance-7Hq2"
+)
+
+// Berth is a berth that runs, with its data in a folder of the caller's.
+type Berth struct {
+	*Process
+	Addr  string // host:port of the registry
+	Admin string // host:port of health and metrics
+}
+
+// Options is how a berth for tests may differ from `berth serve`.
+type Options struct {
+	Args []string      // further arguments of serve, such as --sparse
+	Log  string        // the log file; empty means berth.log beside the data folder
+	Poll time.Duration // see Command; start-up time is measured with a short one
+}
+
+// StartBerth serves the data folder with the binary at path, authentication on, on two free ports of 127.0.0.1.
+func StartBerth(ctx context.Context, path, data string, o Options) (*Berth, error) {
+	addr, err := FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	if o.Log == "" {
+		o.Log = filepath.Join(filepath.Dir(data), "berth.log")
+	}
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return nil, err
+	}
+	p, err := Start(ctx, Command{
+		Name:  "berth",
+		Path:  path,
+		Args:  append([]string{"serve", "--addr", addr, "--admin-addr", admin, "--data", data}, o.Args...),
+		Env:   []string{"BERTH_ADMIN_PASSWORD=" + Password},
+		Log:   o.Log,
+		Ready: Answers("http://"+admin+"/readyz", http.StatusOK),
+		Poll:  o.Poll,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Berth{Process: p, Addr: addr, Admin: admin}, nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// cutPatch begins to send n bytes and breaks off. Content-Range keeps them from being taken after what is sent next,
+// should the registry come to read them only then.
+func (u *upload) cutPatch(n int) error {
+	cut := 1 + u.client.rng.IntN(n-1)
+	header := map[string]string{
+		"Content-Type":  octets["Content-Type"],
+		"Content-Range": fmt.Sprintf("%d-%d", u.low, u.low+n-1),
+	}
+	_, err := u.client.call(request{
+		kind:   "PATCH cut off",
+		method: http.MethodPatch,
+		path:   u.path,
+		header: header,
+		body:   u.content.bytes()[u.low : u.low+n],
+		cut:    cut,
+		judge:  unexpected,
+	})
+	u.high = u.low + cut
+	return err
+}
+
+// findRange finds out where the upload stands after a chunk was cut off. The registry may still be reading that, so
+// only a chunk that it takes makes certain.
+func (u *upload) findRange() error {
+	for try := 0; u.high > u.low; try++ {
+		offset, err := u.ask()
+		if err != nil {
+			return err
+		}
+		if offset == 0 {
+			offset = try % 2
+		}
+		taken, err := u.send(offset, minChunk, false)
+		if err != nil || taken {
+			return err
+		}
+		if try == 400 {
+			return fmt.Errorf("violation: upload %s takes no chunk for two seconds after one was cut off", u.path)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return nil
+}
+
+// ask asks how far the upload has come.
+func (u *upload) ask() (offset int, err error) {
+	_, err = u.client.call(request{
+		kind:   "GET upload",
+		method: http.MethodGet,
+		path:   u.path,
+		judge: func(a response) verdict {
+			var fault string
+			if offset, fault = u.offsetIn(a); fault != "" {
+				return wrong("%s", fault)
+			}
+			return done()
+		},
+	})
+	return offset, err
+}
+
+// offsetIn reads where the upload stands from an answer that says so.
+func (u *upload) offsetIn(a response) (offset int, fault string) {
+	if a.status != http.StatusNoContent {
+		return 0, unexpected(a).fault
+	}
+	var last int
+	if _, err := fmt.Sscanf(a.header.Get("Range"), "0-%d", &last); err != nil {
+		return 0, fmt.Sprintf("the range %q is none", a.header.Get("Range"))
+	}
+	if offset = last + 1; offset == 1 {
+		offset = 0
+	}
+	if offset < u.low || offset > u.high {
+		return 0, fmt.Sprintf("the upload stands at byte %d, not between %d and %d", offset, u.low, u.high)
+	}
+	return offset, ""
+}
+
+// check looks at the upload after a kill: it stands where it was acknowledged, or what ended it was done.
+func (u *upload) check() error {
+	known, most := false, u.high
+	var offset int
+	_, err := u.client.call(request{
+		kind:   "GET upload",
+		method: http.MethodGet,
+		path:   u.path,
+		judge: func(a response) verdict {
+			if a.status == http.StatusNotFound && u.ending != nil {
+				return no()
+			}
+			known = true
+			var fault string
+			if offset, fault = u.offsetIn(a); fault != "" {
+				return wrong("%s", fault)
+			}
+			return done()
+		},
+	})
+	if err != nil {
+		return err
+	}
+	switch {
+	case known:
+		if u.low, u.high = offset, offset; offset == 0 {
+			u.high = min(most, 1)
+		}
+		u.shaky = u.shaky || u.ending != nil
+	default:
+		u.end()
+		u.client.model.happened(u.ending) // an upload that is gone has become its blob, if it was to
+	}
+	u.ending = nil
+	return nil
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	completeEvery = 25                     // kills between two verifications of everything
+	maxPause      = 600 * time.Millisecond // of work between a restart and the next kill
+	maxStorm      = 40 * time.Millisecond  // of a storm before its kill
+	maxStart      = 60 * time.Millisecond  // of a process that is killed while it starts
+)
+
+// run is one run of this program.
+type run struct {
+	*lab
+	options  options
+	registry *registry
+	clients  []*client
+	verifier *verifier
+	rng      *rand.Rand
+	gate     sync.RWMutex // held for reading by a client at work, for writing while all rest
+	fail     context.CancelCauseFunc
+	stats    stats
+}
+
+// newRun prepares the clients. All chance comes from the seed; what the scheduler does with it is another matter.
+func newRun(o options, dir string) *run {
+	var repos, tags []string
+	for i := range 4 {
+		repos = append(repos, fmt.Sprintf("team%d/app", i))
+	}
+	for i := range 24 {
+		tags = append(tags, fmt.Sprintf("v1.%02d", i))
+	}
+	l := &lab{model: newModel(repos, tags), library: newLibrary(), tags: tags}
+	rng := rand.New(rand.NewPCG(o.seed, 1<<33))
+	l.popular = makePopular(rng, l.library)
+	r := &run{lab: l, options: o, registry: &registry{binary: o.berth, dir: dir}, verifier: newVerifier(l, o.seed), rng: rng}
+	for i := range o.clients {
+		r.clients = append(r.clients, newClient(l, i, o.seed))
+	}
+	return r
+}
+
+// do runs the whole: work and kills, then the last look.
+func (r *run) do(ctx context.Context) error {
+	ctx, r.fail = context.WithCancelCause(ctx)
+	defer r.fail(nil)
+	r.stats.began = time.Now()
+	if err := r.start(ctx); err != nil {
+		return err
+	}
+	work := r.workUntilKilled
+	if r.options.model {
+		work = r.workInSteps
+	}
+	err := errors.Join(work(ctx), context.Cause(ctx))
+	if err == nil {
+		err = r.verify(ctx, true)
+	}
+	err = errors.Join(err, r.registry.berth.Stop())
+	if err != nil {
+		return err
+	}
+	return r.inspect(ctx)
+}
+
+// start starts berth and tells the clients where it is.
+func (r *run) start(ctx context.Context) error {
+	took, err := r.registry.start(ctx)
+	if err != nil {
+		return err
+	}
+	r.stats.starts = append(r.stats.starts, took)
+	r.addr.Store(&r.registry.berth.Addr)
+	return nil
+}
+
+// workUntilKilled has the clients work while berth is killed and started.
+func (r *run) workUntilKilled(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	for _, c := range r.clients {
+		wg.Go(func() { r.work(ctx, c) })
+	}
+	var err error
+	for r.stats.kills < r.options.kills && err == nil {
+		err = r.cycle(ctx)
+	}
+	stop()
+	wg.Wait()
+	return err
+}
+
+// work is the life of a client.
+func (r *run) work(ctx context.Context, c *client) {
+	for ctx.Err() == nil {
+		r.gate.RLock()
+		var err error
+		if !r.killing.Load() { // else there is nobody to ask until the gate has been closed and opened again
+			err = c.step()
+		}
+		r.gate.RUnlock()
+		if err != nil && !errors.Is(err, errDied) {
+			r.fail(err)
+		}
+	}
+}
+
+// workInSteps has the clients do a number of things, without kills.
+func (r *run) workInSteps(ctx context.Context) error {
+	return inParallel(ctx, r.clients, make([]struct{}, r.options.steps), func(c *client, _ struct{}) error {
+		return c.step()
+	})
+}
+
+// cycle lets the clients work for a while, kills berth, starts it again and verifies.
+func (r *run) cycle(ctx context.Context) error {
+	if err := r.pause(ctx); err != nil {
+		return err
+	}
+	r.killing.Store(true)
+	if err := r.registry.kill(); err != nil {
+		return err
+	}
+	r.stats.kills++
+	r.gate.Lock() // at once: what they had asked for has broken off
+	defer r.gate.Unlock()
+	for r.rng.IntN(6) == 0 {
+		if err := r.registry.killEarly(ctx, time.Duration(r.rng.Int64N(int64(maxStart)))); err != nil {
+			return err
+		}
+		r.stats.earlyKills++
+	}
+	if err := r.start(ctx); err != nil {
+		return fmt.Errorf("violation: after kill %d berth does not start again: %w", r.stats.kills, err)
+	}
+	r.storm.Store(nil)
+	r.killing.Store(false)
+	err := r.verify(ctx, r.stats.kills%completeEvery == 0)
+	if err != nil {
+		return fmt.Errorf("after kill %d: %w", r.stats.kills, err)
+	}
+	if r.options.progress && r.stats.kills%completeEvery == 0 {
+		fmt.Printf("%d kills in %v\n", r.stats.kills, time.Since(r.stats.began).Round(time.Second))
+	}
+	return nil
+}
+
+// pause waits for the moment of the next kill. Two in five come out of a storm.
+func (r *run) pause(ctx context.Context) error {
+	wait := time.Duration(r.rng.Int64N(int64(maxPause)))
+	if r.rng.IntN(5) < 2 {
+		s, err := newStorm(r.rng, r.lab)
+		if err != nil {
+			return err
+		}
+		if err := sleep(ctx, wait/4); err != nil {
+			return err
+		}
+		r.storm.Store(s)
+		r.stats.storms++
+		wait = time.Duration(r.rng.Int64N(int64(maxStorm)))
+	}
+	return sleep(ctx, wait)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// verify compares everything, or a part, with the model.
+func (r *run) verify(ctx context.Context, everything bool) error {
+	err := r.verifier.verify(ctx, r.clients, everything)
+	r.stats.add(r.verifier.found, everything)
+	return err
+}
+
+// inspect has berth check its folder, gives up all uploads, checks again and looks at everything for a last time.
+func (r *run) inspect(ctx context.Context) (err error) {
+	if r.stats.fsck, err = r.registry.fsck(ctx); err != nil {
+		return err
+	}
+	if r.stats.expired, err = r.registry.expire(ctx); err != nil {
+		return err
+	}
+	for _, c := range r.clients {
+		c.uploads = nil
+	}
+	again, err := r.registry.fsck(ctx)
+	if err != nil {
+		return fmt.Errorf("after berth gc: %w", err)
+	}
+	if again.Blobs != r.stats.fsck.Blobs || again.Orphans > r.stats.fsck.Orphans {
+		return fmt.Errorf("violation: after berth gc there are %d blobs and %d orphans, before there were %d and %d",
+			again.Blobs, again.Orphans, r.stats.fsck.Blobs, r.stats.fsck.Orphans)
+	}
+	if err := r.start(ctx); err != nil {
+		return err
+	}
+	return errors.Join(r.verify(ctx, true), r.registry.berth.Stop())
+}

@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"mime"
 	"slices"
 	"strings"
@@ -62,14 +64,20 @@ func (c Content) IsIndex() bool {
 // that berth does not know are read for the same fields as an image manifest, so
 // that any artifact can be kept and its references checked.
 //
-// Errors: ErrManifestInvalid, ErrManifestTooLarge, ErrDigestInvalid.
+// Errors: ErrManifestInvalid, ErrManifestTooLarge.
 func ParseManifest(mediaType string, b []byte) (Content, error) {
 	if len(b) > MaxManifestSize {
 		return Content{}, ErrManifestTooLarge.With("the manifest has %d bytes; at most %d are allowed", len(b), MaxManifestSize)
 	}
-	var doc document
+	var doc *document
 	if err := json.Unmarshal(b, &doc); err != nil {
+		if known, ok := errors.AsType[*Error](err); ok {
+			return Content{}, known
+		}
 		return Content{}, ErrManifestInvalid.With("the manifest is not valid JSON of a manifest: %v", err)
+	}
+	if doc == nil {
+		return Content{}, ErrManifestInvalid.With("the manifest is null; it should be a JSON object")
 	}
 	mediaType, err := doc.mediaType(mediaType)
 	if err != nil {
@@ -79,7 +87,7 @@ func ParseManifest(mediaType string, b []byte) (Content, error) {
 		MediaType:    mediaType,
 		ArtifactType: doc.ArtifactType,
 		Config:       doc.Config,
-		Layers:       slices.Concat(doc.Layers, doc.Blobs),
+		Layers:       slices.Concat([]Descriptor(doc.Layers), doc.Blobs),
 		Manifests:    doc.Manifests,
 		Subject:      doc.Subject,
 		Annotations:  doc.Annotations,
@@ -97,12 +105,41 @@ type document struct {
 	MediaType     string            `json:"mediaType"`
 	ArtifactType  string            `json:"artifactType"`
 	Config        *Descriptor       `json:"config"`
-	Layers        []Descriptor      `json:"layers"`
-	Blobs         []Descriptor      `json:"blobs"`
-	Manifests     []Descriptor      `json:"manifests"`
+	Layers        descriptors       `json:"layers"`
+	Blobs         descriptors       `json:"blobs"`
+	Manifests     descriptors       `json:"manifests"`
 	Subject       *Descriptor       `json:"subject"`
 	Annotations   map[string]string `json:"annotations"`
 	FSLayers      json.RawMessage   `json:"fsLayers"` // schema 1 only
+}
+
+// descriptors is a list that is given up when it gets too long, since two bytes of
+// JSON make a descriptor of over a hundred.
+type descriptors []Descriptor
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (list *descriptors) UnmarshalJSON(b []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	switch start, err := dec.Token(); {
+	case err != nil:
+		return err
+	case start == nil: // null
+		return nil
+	case start != json.Delim('['):
+		return ErrManifestInvalid.With("layers, blobs and manifests of a manifest must be lists")
+	}
+	*list = descriptors{}
+	for dec.More() {
+		if len(*list) == maxReferences {
+			return ErrManifestInvalid.With("the manifest refers to more than %d layers or manifests", maxReferences)
+		}
+		var d Descriptor
+		if err := dec.Decode(&d); err != nil {
+			return err
+		}
+		*list = append(*list, d)
+	}
+	return nil
 }
 
 // mediaType settles what the manifest is from what the client called it and what it
@@ -132,7 +169,7 @@ func (doc *document) mediaType(header string) (string, error) {
 	if len(claimed) > maxMediaType {
 		return "", ErrManifestInvalid.With("the media type has %d characters; at most %d are allowed", len(claimed), maxMediaType)
 	}
-	if _, _, err := mime.ParseMediaType(claimed); err != nil {
+	if parsed, _, err := mime.ParseMediaType(claimed); err != nil || parsed != claimed {
 		return "", ErrManifestInvalid.With("mediaType %q is not a media type", clip(doc.MediaType))
 	}
 	return claimed, nil

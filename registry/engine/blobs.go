@@ -87,21 +87,24 @@ func (e *Engine) BlobRepositories(ctx context.Context, d digest.Digest, last reg
 	return e.meta.BlobRepositories(ctx, d, last, limit)
 }
 
-// publish names the committed object of b and makes it visible in repo, in one
-// transaction with then. If the registry has the same bytes already, the new object
-// goes, unless the old one turns out to be lost: then it heals the blob.
-func (e *Engine) publish(ctx context.Context, repo registry.Name, b meta.Blob, then func(*meta.Tx) error) error {
+// publish names the committed object of u and makes it visible, and u is over. If the
+// registry has the same bytes already, the new object goes, unless the old one turns
+// out to be lost: then it heals the blob. The row of u stays as long as there is an
+// object that only it leads to.
+func (e *Engine) publish(ctx context.Context, u meta.Upload, b meta.Blob) error {
 	var known meta.Blob
 	err := e.meta.Update(ctx, func(tx *meta.Tx) error {
-		r, err := e.repository(ctx, tx, repo)
+		r, err := e.repository(ctx, tx, u.Repo)
 		if err != nil {
-			return err
-		}
-		if err := then(tx); err != nil {
 			return err
 		}
 		if known, err = tx.PutBlob(ctx, b); err != nil {
 			return err
+		}
+		if known.Key == b.Key {
+			if err := tx.DeleteUpload(ctx, u); err != nil {
+				return err
+			}
 		}
 		return tx.LinkBlob(ctx, r, b.Digest)
 	})
@@ -112,25 +115,32 @@ func (e *Engine) publish(ctx context.Context, repo registry.Name, b meta.Blob, t
 	if err != nil {
 		return err
 	}
-	needless := b.Key
 	if lost {
-		var moved bool
-		err := e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
-			moved, err = tx.MoveBlob(ctx, known.Key, b)
-			return err
-		})
-		if err != nil {
+		healed, err := e.heal(ctx, u, known, b)
+		if healed || err != nil {
 			return err
 		}
-		if moved { // and no other push was faster
-			e.log.WarnContext(ctx, "a push has healed a blob whose object was lost", "digest", b.Digest, "key", b.Key)
-			needless = known.Key
+	}
+	return e.dropUpload(ctx, u)
+}
+
+// heal makes the object of u that of a blob whose own is lost or damaged, unless
+// another push has been faster.
+func (e *Engine) heal(ctx context.Context, u meta.Upload, known, b meta.Blob) (healed bool, err error) {
+	err = e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
+		if healed, err = tx.MoveBlob(ctx, known.Key, b); err != nil || !healed {
+			return err
 		}
+		return tx.DeleteUpload(ctx, u)
+	})
+	if err != nil || !healed {
+		return false, err
 	}
-	if err := e.blobs.Delete(ctx, needless); err != nil {
-		e.log.WarnContext(ctx, "the second copy of a blob stays behind; berth fsck lists it", "key", needless, "error", err)
+	e.log.WarnContext(ctx, "a push has healed a blob whose object was lost", "digest", b.Digest, "key", b.Key)
+	if err := e.blobs.Delete(ctx, known.Key); err != nil {
+		e.log.WarnContext(ctx, "the damaged object of a blob stays behind; berth fsck lists it", "key", known.Key, "error", err)
 	}
-	return nil
+	return true, nil
 }
 
 // lost reports whether the object of a blob is not what its row says.

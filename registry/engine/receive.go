@@ -70,7 +70,8 @@ func (r *reception) begin(ctx context.Context, repo registry.Name, id registry.U
 	}
 	r.writer, err = r.engine.blobs.Resume(ctx, u.Key, u.ObjectState)
 	if errors.Is(err, blob.ErrLost) {
-		return registry.ErrUploadUnknown.With("the registry has lost the beginning of this upload; start a new one")
+		lost := registry.ErrUploadUnknown.With("the registry has lost the beginning of this upload; start a new one")
+		return errors.Join(lost, r.engine.dropUpload(ctx, u))
 	}
 	return storageError(err)
 }

@@ -78,8 +78,7 @@ func (e *Engine) FinishUpload(ctx context.Context, repo registry.Name, id regist
 			return registry.Descriptor{}, r.refuse(ctx, got, d)
 		}
 	}
-	err = e.publish(ctx, repo, b, func(tx *meta.Tx) error { return tx.DeleteUpload(ctx, r.upload) })
-	return describe(b), err
+	return describe(b), e.publish(ctx, r.upload, b)
 }
 
 // PutBlob implements [registry.Writer]. It goes through an upload like any other, so

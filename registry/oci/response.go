@@ -1,8 +1,10 @@
 package oci
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -87,7 +89,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.from.Read(p)
 	b.left -= n
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		b.control.SetReadDeadline(time.Time{}) // or it would look later as if the client had gone
 	}
 	return n, err

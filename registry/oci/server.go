@@ -149,6 +149,10 @@ func (s *Server) observe(operation string, answer func(*response, *http.Request,
 		a := newAccess(r, operation)
 		out := &response{ResponseWriter: w, stall: s.opts.StallTimeout}
 		out.Header().Set("X-Request-Id", a.RequestID)
+		if r.ContentLength != 0 {
+			// Of a body that no handler wants, net/http reads some before it answers.
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.StallTimeout))
+		}
 		err := recovered(func() error { return answer(out, r, a) })
 		if err != nil {
 			s.writeError(out, r, err)

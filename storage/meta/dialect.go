@@ -11,9 +11,6 @@ type dialect interface {
 	// begin starts a transaction that will write.
 	begin() string
 
-	// synchronous says whether later commits wait until they are on the disk.
-	synchronous(on bool) string
-
 	// translate turns what a driver says into an error of the registry, where there
 	// is one that fits.
 	translate(err error) error

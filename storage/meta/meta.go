@@ -14,7 +14,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -28,6 +30,8 @@ type DB struct {
 	reads   *sql.DB
 	writes  *sql.DB
 	writer  *writer
+	log     *os.File // the write-ahead log, which is synced
+	closing sync.Once
 
 	generation     atomic.Pointer[generation] // nil when it has to be read
 	accountChanges atomic.Int64               // made through this DB
@@ -65,27 +69,38 @@ func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
 	}
 	db := &DB{dialect: d, reads: reads, writes: writes}
 	db.queries = queries{run: newStatements(d, reads)}
-	if err := db.prepare(ctx, opts); err != nil {
+	if err := db.prepare(ctx, d, path, opts); err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", rawURL, err), db.Close())
 	}
 	return db, nil
 }
 
-func (db *DB) prepare(ctx context.Context, opts Options) error {
-	if err := migrate(ctx, db.dialect, db.writes, opts.Logger); err != nil {
+func (db *DB) prepare(ctx context.Context, d sqliteDialect, path string, opts Options) error {
+	if err := migrate(ctx, d, db.writes, opts.Logger); err != nil {
 		return err
 	}
 	var err error
-	db.writer, err = startWriter(ctx, db.dialect, db.writes, opts.Observe)
+	if db.log, err = d.openLog(path); err != nil {
+		return err
+	}
+	db.writer, err = startWriter(ctx, d, db.writes, func() error { return datasync(db.log) }, opts.Observe)
 	return err
 }
 
-// Close waits for the transactions under way and closes the database.
+// Close waits for the transactions under way and closes the database. A second call
+// does nothing.
 func (db *DB) Close() error {
-	if db.writer != nil {
-		db.writer.close()
-	}
-	return errors.Join(db.reads.Close(), db.writes.Close())
+	var err error
+	db.closing.Do(func() {
+		if db.writer != nil {
+			db.writer.close()
+		}
+		err = errors.Join(db.reads.Close(), db.writes.Close())
+		if db.log != nil {
+			err = errors.Join(err, db.log.Close())
+		}
+	})
+	return err
 }
 
 // Ping reports whether the database can be read.

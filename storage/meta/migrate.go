@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing/fstest"
 	"text/template"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -29,11 +30,21 @@ func migrate(ctx context.Context, d dialect, db *sql.DB, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	results, err := provider.Up(ctx)
-	for _, r := range results {
-		log.Info("schema migrated", "migration", r.Source.Path, "took", r.Duration)
+	if err := db.PingContext(ctx); err != nil {
+		return d.translate(err)
 	}
-	return d.translate(err)
+	// Another process may be at it too, such as the command line beside a server that
+	// starts. Who comes second fails, and finds nothing to do when it looks again.
+	for attempt := 0; ; attempt++ {
+		results, err := provider.Up(ctx)
+		for _, r := range results {
+			log.Info("schema migrated", "migration", r.Source.Path, "took", r.Duration)
+		}
+		if err == nil || attempt == 10 || ctx.Err() != nil {
+			return d.translate(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // render fills in the types of d.

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -14,13 +15,19 @@ import (
 )
 
 // sqliteDialect is SQLite in WAL mode: one connection writes, many read meanwhile.
+//
+// With synchronous=NORMAL a commit is in the log but not yet on the disk, and the
+// database cannot be damaged by a power cut, only its last commits lost. That those
+// are on the disk is seen to here, by a sync of the log: synchronous=FULL would do the
+// same, but while it holds the lock, once for every commit, and with fsync where
+// fdatasync does. https://www.sqlite.org/pragma.html#pragma_synchronous
 type sqliteDialect struct{}
 
 func (sqliteDialect) open(path string, readers int) (reads, writes *sql.DB, err error) {
 	// busy_timeout (ms) is how long we wait for another process, such as the command
 	// line beside a running server, to end its transaction.
 	pragmas := url.Values{"_pragma": {
-		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-4096)",
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(ON)", "cache_size(-4096)",
 		"temp_store(MEMORY)",
 		// Pages of 4 KiB in the write-ahead log before they are moved to the database.
 		// Pages that change often are moved once for many changes.
@@ -28,6 +35,15 @@ func (sqliteDialect) open(path string, readers int) (reads, writes *sql.DB, err 
 	}}
 	// The path may hold characters that mean something in a URL.
 	dsn := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
+	// The file holds keys and hashes of passwords, and SQLite would let everybody read
+	// it. What it makes beside it gets the same mode.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := file.Close(); err != nil {
+		return nil, nil, err
+	}
 	if writes, err = sql.Open("sqlite", dsn+"?"+pragmas.Encode()); err != nil {
 		return nil, nil, err
 	}
@@ -42,6 +58,11 @@ func (sqliteDialect) open(path string, readers int) (reads, writes *sql.DB, err 
 	return reads, writes, nil
 }
 
+// openLog opens the write-ahead log, which is there as long as a connection is.
+func (sqliteDialect) openLog(path string) (*os.File, error) {
+	return os.Open(path + "-wal")
+}
+
 func (sqliteDialect) schemaTypes() schemaTypes {
 	return schemaTypes{ID: "INTEGER PRIMARY KEY", Text: "TEXT", Bytes: "BLOB", Clustered: "WITHOUT ROWID"}
 }
@@ -49,15 +70,6 @@ func (sqliteDialect) schemaTypes() schemaTypes {
 func (sqliteDialect) rebind(query string) string { return query }
 
 func (sqliteDialect) begin() string { return "BEGIN IMMEDIATE" }
-
-// synchronous turns to NORMAL, in which a commit is in the file but not yet on the
-// disk: it survives the process, and not the machine.
-func (sqliteDialect) synchronous(on bool) string {
-	if on {
-		return "PRAGMA synchronous = FULL"
-	}
-	return "PRAGMA synchronous = NORMAL"
-}
 
 func (sqliteDialect) translate(err error) error {
 	var e *sqlite.Error

@@ -17,15 +17,16 @@ const maxShared = 64
 
 var errClosed = errors.New("the database is closed")
 
-// writer is the one that writes to SQLite. A commit costs an fsync, some hundred
-// microseconds in which more transactions arrive; those are then run one after the
-// other, each in a savepoint, and committed together.
+// writer is the one that writes to SQLite. Transactions that arrive while it is busy
+// are run one after the other, each in a savepoint, and committed together. A commit
+// is then in the file, and a [syncer] sees that it is on the disk: meanwhile the
+// writer goes on with the next.
 type writer struct {
 	dialect dialect
 	conn    *sql.Conn
 	run     *statements
+	syncer  *syncer
 	observe func(time.Duration, int)
-	synced  bool // whether commits wait for the disk at the moment
 
 	mu     sync.RWMutex // held for reading while sending on queue
 	closed bool
@@ -42,7 +43,8 @@ type write struct {
 	done    chan struct{}
 }
 
-func startWriter(ctx context.Context, d dialect, db *sql.DB, observe func(time.Duration, int)) (*writer, error) {
+// startWriter writes to db. sync makes durable what has been committed so far.
+func startWriter(ctx context.Context, d dialect, db *sql.DB, sync func() error, observe func(time.Duration, int)) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -52,10 +54,10 @@ func startWriter(ctx context.Context, d dialect, db *sql.DB, observe func(time.D
 		conn:    conn,
 		run:     newStatements(d, conn),
 		observe: observe,
-		synced:  true, // as the connection was opened
 		queue:   make(chan *write, maxShared),
 		done:    make(chan struct{}),
 	}
+	w.syncer = startSyncer(sync, w.end)
 	go w.loop()
 	return w, nil
 }
@@ -95,6 +97,7 @@ func (w *writer) send(ctx context.Context, this *write) error {
 
 func (w *writer) loop() {
 	defer close(w.done)
+	defer w.syncer.close() // which waits for the last to be on the disk
 	defer w.conn.Close()
 	defer w.run.close()
 	for first := range w.queue {
@@ -102,11 +105,23 @@ func (w *writer) loop() {
 		if err := w.commit(group); err != nil {
 			w.rollback(group, err)
 		}
-		for _, this := range group {
-			close(this.done)
-			if w.observe != nil {
-				w.observe(time.Since(this.asked), len(group))
-			}
+		if slices.ContainsFunc(group, (*write).durable) {
+			w.syncer.wait(group)
+		} else {
+			w.end(group)
+		}
+	}
+}
+
+// durable reports whether the transaction has to be on the disk before it ends.
+func (this *write) durable() bool { return this.err == nil && !this.relaxed }
+
+// end lets the callers of a group go on.
+func (w *writer) end(group []*write) {
+	for _, this := range group {
+		close(this.done)
+		if w.observe != nil {
+			w.observe(time.Since(this.asked), len(group))
 		}
 	}
 }
@@ -130,9 +145,6 @@ func (w *writer) gather(first *write) []*write {
 
 // commit runs a group in one transaction. An error is one of all of them.
 func (w *writer) commit(group []*write) error {
-	if err := w.sync(slices.ContainsFunc(group, func(this *write) bool { return !this.relaxed })); err != nil {
-		return err
-	}
 	if err := w.command(w.dialect.begin()); err != nil {
 		return err
 	}
@@ -149,19 +161,6 @@ func (w *writer) commit(group []*write) error {
 		}
 	}
 	return w.command("COMMIT")
-}
-
-// sync says whether the next commits wait for the disk. The first that does makes
-// those before it durable too.
-func (w *writer) sync(on bool) error {
-	if w.synced == on {
-		return nil
-	}
-	if err := w.command(w.dialect.synchronous(on)); err != nil {
-		return err
-	}
-	w.synced = on
-	return nil
 }
 
 // savepoint runs one transaction of the group so that it can fail alone. broken

@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -78,11 +79,12 @@ func (s *Store) Resume(ctx context.Context, key blob.Key, state []byte) (blob.Wr
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.objects[key]
-	if o == nil || o.committed || len(o.bytes) < size {
+	if o == nil || len(o.bytes) < size {
 		return nil, fmt.Errorf("%w: %s", blob.ErrLost, key)
 	}
 	s.used -= int64(len(o.bytes) - size)
-	o.bytes = o.bytes[:size]
+	o.bytes = slices.Clip(o.bytes[:size]) // what readers have is not written over
+	o.committed = false
 	return &writer{store: s, key: key, object: o, kept: true}, nil
 }
 

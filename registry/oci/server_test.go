@@ -1,0 +1,64 @@
+package oci_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"berth/auth"
+	"berth/registry/engine"
+	"berth/registry/oci"
+	"berth/storage/blob"
+	"berth/storage/blob/mem"
+	"berth/storage/meta"
+)
+
+// server is a registry that listens, with an engine behind it and nobody on guard.
+type server struct {
+	*httptest.Server
+	engine   *engine.Engine
+	database string // where it is
+	accesses chan oci.Access
+}
+
+// serve starts a server. A nil store is one in memory.
+func serve(t *testing.T, store blob.Store, change func(*oci.Options)) *server {
+	t.Helper()
+	if store == nil {
+		store = mem.New()
+	}
+	s := &server{
+		database: filepath.Join(t.TempDir(), "berth.db"),
+		accesses: make(chan oci.Access, 10_000),
+	}
+	db, err := meta.Open(t.Context(), "sqlite:"+s.database, meta.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.engine = engine.New(db, store, engine.Options{CreateOnPush: true})
+	opts := oci.Options{
+		Authenticate: func(*http.Request) (auth.Principal, error) { return auth.Nobody, nil },
+		Challenge:    func(*http.Request, error) string { return "Basic" },
+		StallTimeout: 10 * time.Second,
+		Observe:      func(a oci.Access) { s.accesses <- a },
+	}
+	if change != nil {
+		change(&opts)
+	}
+	s.Server = httptest.NewServer(oci.New(s.engine, opts))
+	t.Cleanup(func() {
+		s.Close()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// script runs lines of a script against the server.
+func (s *server) script(t *testing.T, text string) {
+	t.Helper()
+	newScript(t, s.URL).run("script", text)
+}

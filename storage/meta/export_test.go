@@ -1,0 +1,46 @@
+package meta
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Queries are the texts of the statements that db has run so far.
+func Queries(db *DB) []string {
+	all := map[string]bool{}
+	for _, s := range []*statements{db.run.(*statements), db.writer.run} {
+		s.kept.Range(func(query, _ any) bool {
+			all[query.(string)] = true
+			return true
+		})
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// Plan is how the database goes about a query, a line for each step.
+func Plan(ctx context.Context, db *DB, query string) ([]string, error) {
+	args := make([]any, strings.Count(query, "?"))
+	rows, err := db.reads.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			return nil, err
+		}
+		steps = append(steps, step)
+	}
+	return steps, rows.Err()
+}
+
+// Version is that of the schema.
+func Version(ctx context.Context, db *DB) (version int64, err error) {
+	err = db.run.get(ctx, `SELECT max(version_id) FROM goose_db_version`, nil, &version)
+	return version, err
+}

@@ -1,0 +1,150 @@
+package meta_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"berth/auth"
+	"berth/auth/authtest"
+	"berth/auth/token"
+	"berth/auth/token/tokentest"
+	"berth/registry"
+	"berth/storage/meta"
+)
+
+// open opens a new database, which is closed when the test ends.
+func open(t *testing.T) *meta.DB {
+	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "berth.db"), meta.Options{})
+}
+
+func openAt(t *testing.T, path string, o meta.Options) *meta.DB {
+	t.Helper()
+	db, err := meta.Open(context.Background(), "sqlite:"+path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// ensure makes a repository.
+func ensure(ctx context.Context, name registry.Name) func(*meta.Tx) error {
+	return func(tx *meta.Tx) error {
+		_, err := tx.EnsureRepository(ctx, name)
+		return err
+	}
+}
+
+// wantRepositories compares what is there with names.
+func wantRepositories(t *testing.T, db *meta.DB, names ...registry.Name) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := db.Repository(t.Context(), name); err != nil {
+			t.Errorf("%s is lost: %v", name, err)
+		}
+	}
+	all, err := db.Repositories(t.Context(), "", 1000)
+	if err != nil || len(all) != len(names) {
+		t.Errorf("there are %q (%v), want %q", all, err, names)
+	}
+}
+
+func TestAuthStore(t *testing.T) {
+	authtest.RunStore(t, func(t *testing.T) auth.Store { return open(t) })
+}
+
+func TestKeyStore(t *testing.T) {
+	tokentest.RunKeyStore(t, func(t *testing.T) token.KeyStore { return open(t) })
+}
+
+func TestOpen(t *testing.T) {
+	for _, name := range []string{"berth.db", "a b.db", "a%20b.db", "a?b.db", "a#b.db", "ä&b=c.db", "sub:c.db"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		db := openAt(t, path, meta.Options{})
+		if err := db.Update(t.Context(), ensure(t.Context(), "a")); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := db.Ping(t.Context()); err != nil {
+			t.Errorf("Ping: %v", err)
+		}
+	}
+	for _, url := range []string{"", "sqlite:", "berth.db", "postgres://user:secret@host/db", "sqlite:/does/not/exist/berth.db"} {
+		db, err := meta.Open(t.Context(), url, meta.Options{})
+		if err == nil {
+			db.Close()
+			t.Errorf("%q was opened", url)
+		} else if strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error shows the password: %v", err)
+		}
+	}
+}
+
+// TestMigrate opens an empty file, many times at once, as replicas and the command
+// line do, and opens it again.
+func TestMigrate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "berth.db")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			db, err := meta.Open(t.Context(), "sqlite:"+path, meta.Options{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := errors.Join(db.Update(t.Context(), ensure(t.Context(), "a")), db.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	db := openAt(t, path, meta.Options{})
+	wantRepositories(t, db, "a")
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version, err := meta.Version(t.Context(), db); err != nil || version != int64(len(files)) {
+		t.Errorf("the schema has version %d (%v), want %d", version, err, len(files))
+	}
+}
+
+// TestCloseLeavesOneFile: the write-ahead log is part of the database until the last
+// connection is closed, and who copies the file then expects to have it all.
+func TestCloseLeavesOneFile(t *testing.T) {
+	dir := t.TempDir()
+	db, err := meta.Open(t.Context(), "sqlite:"+filepath.Join(dir, "berth.db"), meta.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(t.Context(), ensure(t.Context(), "a")); err != nil {
+		t.Fatal(err)
+	}
+	wantRepositories(t, db, "a")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && entry.Name() != "berth.db" {
+			t.Errorf("%s is left behind", entry.Name())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

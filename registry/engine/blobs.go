@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/opencontainers/go-digest"
 
@@ -32,7 +34,7 @@ func (e *Engine) OpenBlob(ctx context.Context, repo registry.Name, d digest.Dige
 	if err != nil {
 		return registry.Blob{}, err
 	}
-	content, err := e.blobs.Open(ctx, b.Key)
+	content, err := e.open(ctx, b)
 	if errors.Is(err, blob.ErrNotExist) {
 		e.log.ErrorContext(ctx, "the object of a blob is missing; berth fsck tells which images suffer",
 			"repository", repo, "digest", d, "key", b.Key)
@@ -40,6 +42,20 @@ func (e *Engine) OpenBlob(ctx context.Context, repo registry.Name, d digest.Dige
 	}
 	return registry.Blob{Descriptor: describe(b), Content: content}, err
 }
+
+// open opens the bytes of a blob wherever they lie.
+func (e *Engine) open(ctx context.Context, b meta.Blob) (io.ReadSeekCloser, error) {
+	if b.Key != "" {
+		return e.blobs.Open(ctx, b.Key)
+	}
+	content, err := e.meta.BlobContent(ctx, b.Digest)
+	return inMemory{bytes.NewReader(content)}, err
+}
+
+// inMemory is a small blob that is read.
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }
 
 // MountBlob implements [registry.Writer].
 func (e *Engine) MountBlob(ctx context.Context, repo, from registry.Name, d digest.Digest) (registry.Descriptor, error) {
@@ -145,6 +161,9 @@ func (e *Engine) heal(ctx context.Context, u meta.Upload, known, b meta.Blob) (h
 
 // lost reports whether the object of a blob is not what its row says.
 func (e *Engine) lost(ctx context.Context, b meta.Blob) (bool, error) {
+	if b.Key == "" {
+		return false, nil
+	}
 	size, err := e.blobs.Size(ctx, b.Key)
 	if err != nil && !errors.Is(err, blob.ErrNotExist) {
 		return false, fmt.Errorf("looking for the object of %s: %w", b.Digest, err)

@@ -114,7 +114,10 @@ func (i *inspection) blobs(ctx context.Context) error {
 }
 
 func (i *inspection) blob(ctx context.Context, b meta.Blob) error {
-	size, err := i.engine.blobs.Size(ctx, b.Key)
+	size, err := b.Size, error(nil)
+	if b.Key != "" {
+		size, err = i.engine.blobs.Size(ctx, b.Key)
+	}
 	switch {
 	case errors.Is(err, blob.ErrNotExist):
 		return i.found(Problem{Kind: Lost, Digest: b.Digest, Key: b.Key, Message: "the object of the blob is missing"})
@@ -128,7 +131,7 @@ func (i *inspection) blob(ctx context.Context, b meta.Blob) error {
 	case !i.check.Deep:
 		return nil
 	}
-	got, err := i.engine.digest(ctx, b.Key, b.Digest.Algorithm())
+	got, err := i.engine.digest(ctx, b, b.Digest.Algorithm())
 	if err != nil {
 		return i.found(Problem{Kind: Damaged, Digest: b.Digest, Key: b.Key, Message: "the object cannot be read: " + err.Error()})
 	}

@@ -48,10 +48,18 @@ func openFS(t testing.TB) blob.Store {
 	return s
 }
 
-var open = engine.Options{CreateOnPush: true}
+// open makes an object of every blob, however small.
+var open = engine.Options{CreateOnPush: true, MaxSmallBlob: -1}
 
 func TestContractInMemory(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) registry.Registry { return engine.New(openDB(t), mem.New(), open) })
+}
+
+// TestContractWithSmallBlobs keeps small blobs in the database.
+func TestContractWithSmallBlobs(t *testing.T) {
+	opts := open
+	opts.MaxSmallBlob = 0
+	registrytest.Run(t, func(t *testing.T) registry.Registry { return engine.New(openDB(t), mem.New(), opts) })
 }
 
 func TestContractOnDisk(t *testing.T) {

@@ -17,17 +17,34 @@ import (
 // hooked is a store that says when bytes are safe, which is when a crash hurts most.
 type hooked struct {
 	blob.Store
-	suspended, committed func()
+	resuming, suspended, committed, discarding func()
+}
+
+func hook(s blob.Store) *hooked {
+	nothing := func() {}
+	return &hooked{Store: s, resuming: nothing, suspended: nothing, committed: nothing, discarding: nothing}
 }
 
 func (h *hooked) Create(ctx context.Context, key blob.Key) (blob.Writer, error) {
 	w, err := h.Store.Create(ctx, key)
-	return &hookedWriter{w, h}, err
+	if err != nil {
+		return nil, err
+	}
+	return &hookedWriter{w, h}, nil
 }
 
 func (h *hooked) Resume(ctx context.Context, key blob.Key, state []byte) (blob.Writer, error) {
+	h.resuming()
 	w, err := h.Store.Resume(ctx, key, state)
-	return &hookedWriter{w, h}, err
+	if err != nil {
+		return nil, err
+	}
+	return &hookedWriter{w, h}, nil
+}
+
+func (h *hooked) Discard(ctx context.Context, key blob.Key, state []byte) error {
+	h.discarding()
+	return h.Store.Discard(ctx, key, state)
 }
 
 type hookedWriter struct {
@@ -51,7 +68,7 @@ func (w *hookedWriter) Commit(ctx context.Context) error {
 // the database does not know it yet. What was acknowledged before must be there
 // afterwards, and the upload must go on, or be over, but not be stuck.
 func TestCrashBetweenBytesAndRow(t *testing.T) {
-	b := registrytest.NewBlob(1, 1000)
+	b := registrytest.NewBlob(1, 100_000)
 	for _, store := range []struct {
 		name string
 		open func(testing.TB) blob.Store
@@ -66,7 +83,7 @@ func TestCrashBetweenBytesAndRow(t *testing.T) {
 					return err
 				},
 				"FinishUpload": func(r registry.Registry, id registry.UploadID) error {
-					_, err := r.FinishUpload(t.Context(), "a", id, b.Part(acknowledged, 1000), b.Digest)
+					_, err := r.FinishUpload(t.Context(), "a", id, b.Part(acknowledged, len(b.Bytes)), b.Digest)
 					return err
 				},
 			} {
@@ -80,7 +97,7 @@ func TestCrashBetweenBytesAndRow(t *testing.T) {
 
 func testCrash(t *testing.T, s blob.Store, b registrytest.Blob, acknowledged int, crash func(registry.Registry, registry.UploadID) error) {
 	db, path := openDBAt(t)
-	h := &hooked{Store: s, suspended: func() {}, committed: func() {}}
+	h := hook(s)
 	e := engine.New(db, h, open)
 	u, err := e.StartUpload(t.Context(), "a", b.Digest.Algorithm())
 	if err == nil && acknowledged > 0 {
@@ -106,7 +123,7 @@ func testCrash(t *testing.T, s blob.Store, b registrytest.Blob, acknowledged int
 	}
 	_, err = e.AppendUpload(t.Context(), "a", u.ID, b.Part(acknowledged, 600))
 	if err == nil {
-		_, err = e.FinishUpload(t.Context(), "a", u.ID, b.Part(600, 1000), b.Digest)
+		_, err = e.FinishUpload(t.Context(), "a", u.ID, b.Part(600, len(b.Bytes)), b.Digest)
 	}
 	if err != nil && !errors.Is(err, registry.ErrUploadUnknown) {
 		t.Errorf("the upload is stuck: %v", err)
@@ -115,6 +132,50 @@ func testCrash(t *testing.T, s blob.Store, b registrytest.Blob, acknowledged int
 		t.Errorf("PutBlob: %v", err)
 	}
 	wantOnly(t, e, s, b)
+}
+
+// TestCancelMeetsFinish has an upload finished by a server while another process, as
+// berth gc is one, cancels it. Either may win, and what was acknowledged is there.
+func TestCancelMeetsFinish(t *testing.T) {
+	b := registrytest.NewBlob(1, 100_000)
+	for name, race := range map[string]func(server, gc *hooked, finish, cancel func()){
+		"before the bytes are resumed": func(server, _ *hooked, finish, cancel func()) {
+			server.resuming = cancel
+			finish()
+		},
+		"before the row is written": func(server, _ *hooked, finish, cancel func()) {
+			server.committed = cancel
+			finish()
+		},
+		"before the bytes are discarded": func(_, gc *hooked, finish, cancel func()) {
+			gc.discarding = finish
+			cancel()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, s := openDB(t), mem.New()
+			one, two := hook(s), hook(s)
+			server, gc := engine.New(db, one, open), engine.New(db, two, open)
+			u, err := server.StartUpload(t.Context(), "a", b.Digest.Algorithm())
+			want(t, "StartUpload", err, nil)
+			_, err = server.AppendUpload(t.Context(), "a", u.ID, b.Part(0, 400))
+			want(t, "AppendUpload", err, nil)
+
+			var finished, cancelled error
+			race(one, two,
+				func() { _, finished = server.FinishUpload(t.Context(), "a", u.ID, b.Part(400, len(b.Bytes)), b.Digest) },
+				func() { cancelled = gc.CancelUpload(t.Context(), "a", u.ID) })
+			if (finished == nil) == (cancelled == nil) {
+				t.Errorf("FinishUpload: %v, CancelUpload: %v", finished, cancelled)
+			}
+			if _, err := server.OpenBlob(t.Context(), "a", b.Digest); (err == nil) != (finished == nil) {
+				t.Errorf("FinishUpload: %v, OpenBlob: %v", finished, err)
+			}
+			_, err = server.PutBlob(t.Context(), "a", b.Chunk(), b.Digest) // so that there is a blob in any case
+			want(t, "PutBlob", err, nil)
+			wantOnly(t, server, s, b)
+		})
+	}
 }
 
 // wantOnly checks that when abandoned uploads have expired there is one object, that

@@ -27,8 +27,17 @@ type Options struct {
 	// that are not there; nil means in none.
 	AllowSparse func(registry.Name) bool
 
+	// MaxSmallBlob is the largest blob, in bytes, that is kept in the database instead
+	// of an object of its own; zero means DefaultMaxSmallBlob, negative none.
+	MaxSmallBlob int64
+
 	Logger *slog.Logger
 }
+
+// DefaultMaxSmallBlob takes in configs, signatures and small charts. A file that
+// small costs two syncs of the disk, a row none beside the one for the blob's row; in
+// a bucket it would cost a request for each push and each pull.
+const DefaultMaxSmallBlob = 16 << 10
 
 // Engine is a registry. It is safe for concurrent use.
 type Engine struct {
@@ -47,6 +56,9 @@ var _ registry.Registry = (*Engine)(nil)
 func New(db *meta.DB, blobs blob.Store, opts Options) *Engine {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.MaxSmallBlob == 0 {
+		opts.MaxSmallBlob = DefaultMaxSmallBlob
 	}
 	if opts.AllowSparse == nil {
 		opts.AllowSparse = func(registry.Name) bool { return false }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"berth/registry"
+	"berth/storage/meta"
 )
 
 // Expired is an upload that was given up.
@@ -28,7 +29,7 @@ func (e *Engine) ExpireUploads(ctx context.Context, before time.Time, dryRun boo
 		for _, u := range idle {
 			last = u.ID
 			if !dryRun {
-				err := e.CancelUpload(ctx, u.Repo, u.ID)
+				err := e.expireUpload(ctx, u)
 				if errors.Is(err, registry.ErrRangeInvalid) || errors.Is(err, registry.ErrUploadUnknown) {
 					continue // somebody is going on with it, or has ended it
 				}
@@ -42,4 +43,16 @@ func (e *Engine) ExpireUploads(ctx context.Context, before time.Time, dryRun boo
 			return nil
 		}
 	}
+}
+
+// expireUpload removes an idle upload, or ends the removal that a crash has cut off.
+func (e *Engine) expireUpload(ctx context.Context, u meta.Upload) error {
+	if u.Closed() {
+		return e.removeUpload(ctx, u)
+	}
+	if !e.claim(u.ID) {
+		return errBusy
+	}
+	defer e.release(u.ID)
+	return e.dropUpload(context.WithoutCancel(ctx), u)
 }

@@ -49,7 +49,8 @@ func TestFullStorage(t *testing.T) {
 	}
 	_, err = e.FinishUpload(t.Context(), "a", u.ID, b.Part(600_000, 1_000_000), b.Digest)
 	want(t, "FinishUpload without room", err, registry.ErrStorageFull)
-	_, err = e.PutBlob(t.Context(), "a", registrytest.NewBlob(2, 10).Chunk(), registrytest.NewBlob(2, 10).Digest)
+	other := registrytest.NewBlob(2, 100_000)
+	_, err = e.PutBlob(t.Context(), "a", other.Chunk(), other.Digest)
 	want(t, "PutBlob without room", err, registry.ErrStorageFull)
 
 	s.SetCapacity(-1)
@@ -62,7 +63,7 @@ func TestFullStorage(t *testing.T) {
 // from many sides at once.
 func TestPushHealsLostObject(t *testing.T) {
 	for round := range 20 {
-		b := registrytest.NewBlob(uint64(round), 1000)
+		b := registrytest.NewBlob(uint64(round), 100_000)
 		s := mem.New()
 		e := engine.New(openDB(t), s, open)
 		_, err := e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest)
@@ -135,6 +136,13 @@ func TestInspect(t *testing.T) {
 	}
 	_, err := e.PutManifest(t.Context(), "a", image.Manifest, nil)
 	want(t, "PutManifest", err, nil)
+	var blobs []registrytest.Blob // with objects of their own
+	for i := range 3 {
+		b := registrytest.NewBlob(uint64(100+i), 100_000)
+		blobs = append(blobs, b)
+		_, err := e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest)
+		want(t, "PutBlob", err, nil)
+	}
 	inspect := func(deep bool) map[engine.ProblemKind]int {
 		kinds := map[engine.ProblemKind]int{}
 		_, err := e.Inspect(t.Context(), engine.Check{Deep: deep, Found: func(p engine.Problem) error {
@@ -149,7 +157,7 @@ func TestInspect(t *testing.T) {
 	}
 
 	replace := func(i int, with []byte) {
-		key := keyOf(t, s, image.Blobs[i])
+		key := keyOf(t, s, blobs[i])
 		want(t, "Delete", s.Delete(t.Context(), key), nil)
 		if with == nil {
 			return
@@ -162,7 +170,7 @@ func TestInspect(t *testing.T) {
 	}
 	replace(0, nil)
 	replace(1, []byte("short"))
-	other := registrytest.NewBlob(9, len(image.Blobs[2].Bytes))
+	other := registrytest.NewBlob(9, len(blobs[2].Bytes))
 	replace(2, other.Bytes)
 	if found := inspect(false); found[engine.Lost] != 1 || found[engine.Damaged] != 1 {
 		t.Errorf("found %v, want one lost and one damaged", found)
@@ -172,7 +180,7 @@ func TestInspect(t *testing.T) {
 	}
 
 	// A push heals what a look at the size can tell. Nobody looks deeper at each push.
-	for _, b := range image.Blobs {
+	for _, b := range blobs {
 		_, err := e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest)
 		want(t, "PutBlob", err, nil)
 	}

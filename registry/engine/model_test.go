@@ -62,7 +62,7 @@ var (
 		// The bytes of a manifest may be a blob as well.
 		b := modelImages[0].Bytes
 		asBlob := registrytest.Blob{Descriptor: modelImages[0].Descriptor(), Bytes: b}
-		return append(all, asBlob, registrytest.NewBlob(0, 0), all[0].In(digest.SHA512))
+		return append(all, asBlob, registrytest.NewBlob(0, 0), registrytest.NewBlob(9, 100_000), all[0].In(digest.SHA512))
 	}()
 	modelImages = func() []registrytest.Image {
 		one := registrytest.Recipe{Seed: 1, Layers: 1}.Image()
@@ -221,9 +221,9 @@ func (u *modelUpload) chunk(t *rapid.T, rest bool) func() registry.Chunk {
 	broken := false
 	switch rapid.IntRange(0, 11).Draw(t, "fault") {
 	case 7:
-		c.Offset = rapid.Int64Range(0, 2000).Draw(t, "offset")
+		c.Offset = rapid.Int64Range(0, 200_000).Draw(t, "offset")
 	case 8:
-		c.Size = rapid.Int64Range(0, 2000).Draw(t, "size")
+		c.Size = rapid.Int64Range(0, 200_000).Draw(t, "size")
 	case 9:
 		broken = true
 	case 10:

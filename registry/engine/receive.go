@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding"
 	"errors"
@@ -31,35 +32,76 @@ type reception struct {
 	hash   hash.Hash
 }
 
-// receive takes a chunk in: bytes to the store and through the hash. If it breaks
-// off, what arrived is kept for a later chunk, and the reception has ended.
-func (e *Engine) receive(ctx context.Context, repo registry.Name, id registry.UploadID, c registry.Chunk) (*reception, error) {
+// begin takes an upload for a chunk; unless it fails, the caller calls end. Even then
+// the reception tells where the upload stands, if that is known.
+func (e *Engine) begin(ctx context.Context, repo registry.Name, id registry.UploadID, c registry.Chunk) (*reception, error) {
 	r := &reception{engine: e}
-	if !e.claim(id) {
-		r.upload, _ = e.meta.Upload(ctx, repo, id)
+	claimed := e.claim(id)
+	var err error
+	r.upload, err = e.meta.Upload(ctx, repo, id)
+	switch {
+	case !claimed:
 		return r, errBusy
+	case err == nil && c.Offset >= 0 && c.Offset != r.upload.Received:
+		err = registry.ErrRangeInvalid.With("the chunk starts at byte %d but the upload stands at %d; go on there", c.Offset, r.upload.Received)
 	}
-	r.upload.ID = id // for end
-	if err := r.begin(ctx, repo, id, c); err != nil {
-		r.end()
-		return r, err
+	if err != nil {
+		e.release(id)
 	}
-	if err := r.copy(c); err != nil {
-		defer r.end()
-		return r, errors.Join(err, r.suspend(ctx))
-	}
-	return r, nil
+	return r, err
 }
 
-func (r *reception) begin(ctx context.Context, repo registry.Name, id registry.UploadID, c registry.Chunk) error {
-	u, err := r.engine.meta.Upload(ctx, repo, id)
+// end lets go of the upload.
+func (r *reception) end() {
+	if r.writer != nil {
+		r.writer.Close()
+	}
+	r.engine.release(r.upload.ID)
+}
+
+// readSmall reads a chunk that is the whole of a small blob. If it is not, or is not
+// as long as announced, it returns nil, and c is as if nothing had been read.
+func (r *reception) readSmall(c *registry.Chunk) []byte {
+	if r.upload.ObjectState != nil || c.Size < 0 || c.Size > r.engine.opts.MaxSmallBlob {
+		return nil
+	}
+	if c.Body == nil {
+		return []byte{}
+	}
+	b := make([]byte, c.Size+1)
+	n, err := io.ReadFull(c.Body, b)
+	if int64(n) == c.Size {
+		return b[:n]
+	}
+	rest := c.Body
 	if err != nil {
+		rest = failing{err}
+	}
+	c.Body = io.MultiReader(bytes.NewReader(b[:n]), rest)
+	return nil
+}
+
+// failing is a body that has broken off.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// receive takes a chunk in: bytes to the store and through the hash. If it breaks
+// off, what arrived is kept for a later chunk.
+func (r *reception) receive(ctx context.Context, c registry.Chunk) error {
+	ctx = context.WithoutCancel(ctx) // what has arrived already is kept even so
+	if err := r.open(ctx); err != nil {
 		return err
 	}
-	r.upload = u
-	if c.Offset >= 0 && c.Offset != u.Received {
-		return registry.ErrRangeInvalid.With("the chunk starts at byte %d but the upload stands at %d; go on there", c.Offset, u.Received)
+	if err := r.copy(c); err != nil {
+		return errors.Join(err, r.suspend(ctx))
 	}
+	return nil
+}
+
+// open makes ready to go on where the upload stands.
+func (r *reception) open(ctx context.Context) (err error) {
+	u := r.upload
 	r.hash = u.Algorithm.Hash()
 	if u.ObjectState == nil {
 		r.writer, err = r.engine.blobs.Create(ctx, u.Key)
@@ -123,9 +165,11 @@ func (r *reception) suspend(ctx context.Context) error {
 
 // refuse discards an upload whose bytes are not what the client says.
 func (r *reception) refuse(ctx context.Context, got, want digest.Digest) error {
-	refusal := registry.ErrDigestInvalid.With("the %d bytes that arrived have the digest %s, not %s; the upload is discarded, start a new one",
-		r.upload.Received, got, want)
-	r.writer.Close()
+	refusal := registry.ErrDigestInvalid.With("what arrived has the digest %s, not %s; the upload is discarded, start a new one",
+		got, want)
+	if r.writer != nil {
+		r.writer.Close()
+	}
 	return errors.Join(refusal, r.engine.dropUpload(ctx, r.upload))
 }
 
@@ -133,18 +177,9 @@ func (r *reception) digest() digest.Digest {
 	return digest.NewDigest(r.upload.Algorithm, r.hash)
 }
 
-// end lets go of the upload. It is called once, when the row says all there is to
-// say.
-func (r *reception) end() {
-	if r.writer != nil {
-		r.writer.Close()
-	}
-	r.engine.release(r.upload.ID)
-}
-
-// digest reads an object through a hash.
-func (e *Engine) digest(ctx context.Context, key blob.Key, alg digest.Algorithm) (digest.Digest, error) {
-	content, err := e.blobs.Open(ctx, key)
+// digest reads the bytes of a blob through a hash.
+func (e *Engine) digest(ctx context.Context, b meta.Blob, alg digest.Algorithm) (digest.Digest, error) {
+	content, err := e.open(ctx, b)
 	if err != nil {
 		return "", err
 	}

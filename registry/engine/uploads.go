@@ -41,44 +41,69 @@ func (e *Engine) Upload(ctx context.Context, repo registry.Name, id registry.Upl
 
 // AppendUpload implements [registry.Writer].
 func (e *Engine) AppendUpload(ctx context.Context, repo registry.Name, id registry.UploadID, c registry.Chunk) (registry.Upload, error) {
-	r, err := e.receive(ctx, repo, id, c)
+	r, err := e.begin(ctx, repo, id, c)
 	if err != nil {
 		return status(r.upload), err
 	}
 	defer r.end()
-	err = r.suspend(ctx)
+	if err = r.receive(ctx, c); err == nil {
+		err = r.suspend(ctx)
+	}
 	return status(r.upload), err
 }
 
 // FinishUpload implements [registry.Writer].
 func (e *Engine) FinishUpload(ctx context.Context, repo registry.Name, id registry.UploadID, c registry.Chunk, d digest.Digest) (registry.Descriptor, error) {
-	r, err := e.receive(ctx, repo, id, c)
+	r, err := e.begin(ctx, repo, id, c)
 	if err != nil {
 		return registry.Descriptor{}, err
 	}
 	defer r.end()
+	var b meta.Blob
+	if content := r.readSmall(&c); content != nil {
+		b, err = r.finishSmall(ctx, content, d)
+	} else if err = r.receive(ctx, c); err == nil {
+		b, err = r.finish(ctx, d)
+	}
+	if err != nil {
+		return registry.Descriptor{}, err
+	}
+	return describe(b), e.publish(context.WithoutCancel(ctx), r.upload, b)
+}
+
+// finishSmall makes a blob of bytes that get no object.
+func (r *reception) finishSmall(ctx context.Context, content []byte, d digest.Digest) (meta.Blob, error) {
+	if got := d.Algorithm().FromBytes(content); got != d {
+		return meta.Blob{}, r.refuse(ctx, got, d)
+	}
+	return meta.Blob{Digest: d, Size: int64(len(content)), Content: content}, nil
+}
+
+// finish makes a blob of what has been received.
+func (r *reception) finish(ctx context.Context, d digest.Digest) (meta.Blob, error) {
 	// From here on the client's going away must not leave a step undone.
 	ctx = context.WithoutCancel(ctx)
 	b := meta.Blob{Digest: d, Key: r.upload.Key, Size: r.upload.Received}
-	if d.Algorithm() == r.upload.Algorithm {
+	sameHash := d.Algorithm() == r.upload.Algorithm
+	if sameHash {
 		if got := r.digest(); got != d {
-			return registry.Descriptor{}, r.refuse(ctx, got, d)
+			return b, r.refuse(ctx, got, d)
 		}
 	}
 	if err := r.writer.Commit(ctx); err != nil {
-		return registry.Descriptor{}, storageError(err)
+		return b, storageError(err)
 	}
-	if d.Algorithm() != r.upload.Algorithm {
+	if !sameHash {
 		// The client named its algorithm only now, so the bytes are read once more.
-		got, err := e.digest(ctx, b.Key, d.Algorithm())
+		got, err := r.engine.digest(ctx, b, d.Algorithm())
 		if err != nil {
-			return registry.Descriptor{}, err
+			return b, err
 		}
 		if got != d {
-			return registry.Descriptor{}, r.refuse(ctx, got, d)
+			return b, r.refuse(ctx, got, d)
 		}
 	}
-	return describe(b), e.publish(ctx, r.upload, b)
+	return b, nil
 }
 
 // PutBlob implements [registry.Writer]. It goes through an upload like any other, so
@@ -112,11 +137,22 @@ func (e *Engine) CancelUpload(ctx context.Context, repo registry.Name, id regist
 	return e.dropUpload(context.WithoutCancel(ctx), u)
 }
 
-// dropUpload removes an upload: first its bytes, so that a crash in between leaves
-// the row that leads to them. The key of an upload with a row is never that of a
-// blob, so a whole object may go too: a crash had come between its commit and its
-// row.
+// dropUpload removes an upload: first it becomes unknown, so that nobody can make a
+// blob of it meanwhile, then its bytes go, and then the row that leads to them. A whole
+// object may go too: a crash had come between its commit and its row.
 func (e *Engine) dropUpload(ctx context.Context, u meta.Upload) error {
+	err := e.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) (err error) {
+		u, err = tx.CloseUpload(ctx, u)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return e.removeUpload(ctx, u)
+}
+
+// removeUpload removes a closed upload.
+func (e *Engine) removeUpload(ctx context.Context, u meta.Upload) error {
 	if err := e.blobs.Discard(ctx, u.Key, u.ObjectState); err != nil {
 		return fmt.Errorf("discarding upload %s: %w", u.ID, err)
 	}

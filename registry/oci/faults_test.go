@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -23,6 +24,7 @@ func TestFullDisk(t *testing.T) {
 	s := serve(t, store, nil)
 	upload := s.start(t)
 	free.Store(fs.DefaultReserve)
+	content := strings.Repeat("0123456789", 10_000) // small blobs may go elsewhere
 	full := fmt.Sprintf(`
 PATCH %[1]s
 < %[3]s
@@ -85,7 +87,7 @@ func TestUnknownFault(t *testing.T) {
 	s := serve(t, store, nil)
 	upload := s.start(t)
 	<-s.accesses
-	answer, body := s.ask(t, "PUT", upload+"?digest="+digest.FromString("").String(), [2]string{})
+	answer, body := s.ask(t, "PATCH", upload, [2]string{})
 	if answer.StatusCode != http.StatusInternalServerError {
 		t.Errorf("got %s", answer.Status)
 	}

@@ -23,11 +23,13 @@ type server struct {
 	accesses chan oci.Access
 }
 
-// serve starts a server. A nil store is one in memory.
+// serve starts a server. A nil store is one in memory; one that is given gets all
+// blobs, however small.
 func serve(t *testing.T, store blob.Store, change func(*oci.Options)) *server {
 	t.Helper()
+	smallBlobs := int64(-1)
 	if store == nil {
-		store = mem.New()
+		store, smallBlobs = mem.New(), 0
 	}
 	s := &server{
 		database: filepath.Join(t.TempDir(), "berth.db"),
@@ -37,7 +39,7 @@ func serve(t *testing.T, store blob.Store, change func(*oci.Options)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.engine = engine.New(db, store, engine.Options{CreateOnPush: true})
+	s.engine = engine.New(db, store, engine.Options{CreateOnPush: true, MaxSmallBlob: smallBlobs})
 	opts := oci.Options{
 		Authenticate: func(*http.Request) (auth.Principal, error) { return auth.Nobody, nil },
 		Challenge:    func(*http.Request, error) string { return "Basic" },

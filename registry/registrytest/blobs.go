@@ -2,6 +2,7 @@ package registrytest
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 
 	"github.com/opencontainers/go-digest"
@@ -47,38 +48,49 @@ func testBlobIsUnknownElsewhere(x *suite) {
 }
 
 func testPutBlobRefuses(x *suite) {
-	b, other := NewBlob(1, 1000), NewBlob(2, 1000)
-	put := func(what string, c registry.Chunk, d digest.Digest, kind error) {
-		_, err := x.PutBlob(x.ctx, repo, c, d)
-		x.want(what, err, kind)
-	}
-	put("other bytes", other.Chunk(), b.Digest, registry.ErrDigestInvalid)
-	put("other bytes, sha512", other.Chunk(), b.In(digest.SHA512).Digest, registry.ErrDigestInvalid)
-	put("nothing", registry.Chunk{}, b.Digest, registry.ErrDigestInvalid)
-	short := b.Chunk()
-	short.Size++
-	put("fewer bytes than announced", short, b.Digest, registry.ErrSizeInvalid)
-	long := b.Chunk()
-	long.Size--
-	put("more bytes than announced", long, b.Digest, registry.ErrSizeInvalid)
-	put("a body that breaks off", brokenOff(b, 0, 500), b.Digest, registry.ErrSizeInvalid)
-	x.wantNoBlob(repo, b, registry.ErrNameUnknown)
-	x.wantNoBlob(repo, other, registry.ErrNameUnknown)
+	for i, size := range sizes {
+		into := registry.Name(fmt.Sprint("r", i))
+		b, other := NewBlob(1, size), NewBlob(2, size)
+		put := func(what string, c registry.Chunk, d digest.Digest, kind error) {
+			x.Helper()
+			_, err := x.PutBlob(x.ctx, into, c, d)
+			x.want(what, err, kind)
+		}
+		put("other bytes", other.Chunk(), b.Digest, registry.ErrDigestInvalid)
+		put("other bytes, sha512", other.Chunk(), b.In(digest.SHA512).Digest, registry.ErrDigestInvalid)
+		put("nothing", registry.Chunk{}, b.Digest, registry.ErrDigestInvalid)
+		short := b.Chunk()
+		short.Size++
+		put("fewer bytes than announced", short, b.Digest, registry.ErrSizeInvalid)
+		long := b.Chunk()
+		long.Size--
+		put("more bytes than announced", long, b.Digest, registry.ErrSizeInvalid)
+		put("a body that breaks off", brokenOff(b, 0, 500), b.Digest, registry.ErrSizeInvalid)
+		x.wantNoBlob(into, b, registry.ErrNameUnknown)
+		x.wantNoBlob(into, other, registry.ErrNameUnknown)
 
-	open := b.Chunk()
-	open.Size = -1
-	put("unknown size", open, b.Digest, nil)
-	x.wantBlob(repo, b)
-	put("other bytes for a blob that is there", other.Chunk(), b.Digest, registry.ErrDigestInvalid)
-	x.wantBlob(repo, b)
+		open := b.Chunk()
+		open.Size = -1
+		put("unknown size", open, b.Digest, nil)
+		x.wantBlob(into, b)
+		put("other bytes for a blob that is there", other.Chunk(), b.Digest, registry.ErrDigestInvalid)
+		x.wantBlob(into, b)
+	}
 }
 
 func testPutBlobAgain(x *suite) {
-	b := NewBlob(1, 1000)
-	for range 3 {
-		x.putBlob(repo, b)
-		x.putBlob("other", b)
+	for _, size := range sizes {
+		b := NewBlob(1, size)
+		for range 3 {
+			x.putBlob(repo, b)
+			x.putBlob("other", b)
+			id := x.start(repo, b)
+			_, err := x.AppendUpload(x.ctx, repo, id, b.Part(0, 500))
+			x.want("AppendUpload", err, nil)
+			_, err = x.FinishUpload(x.ctx, repo, id, b.Part(500, size), b.Digest)
+			x.want("FinishUpload", err, nil)
+		}
+		x.wantBlob(repo, b)
+		x.wantBlob("other", b)
 	}
-	x.wantBlob(repo, b)
-	x.wantBlob("other", b)
 }

@@ -30,8 +30,8 @@ func (x *suite) wantAll(what string, errs []error) {
 }
 
 func testSameBlobAtOnce(x *suite) {
-	for round := range 3 {
-		b := NewBlob(uint64(round), 50_000)
+	for round := range 4 {
+		b := NewBlob(uint64(round), sizes[round%2])
 		x.wantAll("PutBlob", atOnce(func(i int) error {
 			into := registry.Name(fmt.Sprintf("team/app%d", i%2))
 			if i%4 > 1 {

@@ -88,7 +88,8 @@ func (r Recipe) Image() Image {
 		layers = 2
 	}
 	for i := range layers {
-		layer := NewBlob(r.Seed<<8+uint64(i), 1000+i).In(r.algorithm())
+		size := 1000 + i%2*40_000 // registries may treat small blobs in their own way
+		layer := NewBlob(r.Seed<<8+uint64(i), size+i).In(r.algorithm())
 		layer.MediaType = r.choose(layer.MediaType, "application/vnd.docker.image.rootfs.diff.tar.gzip")
 		blobs = append(blobs, layer)
 		m.Layers = append(m.Layers, layer.Descriptor)

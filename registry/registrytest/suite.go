@@ -100,3 +100,6 @@ type suite struct {
 
 // repo is where tests push to if it does not matter where.
 const repo registry.Name = "team/app"
+
+// sizes are of a small blob and a large one, which registries may treat differently.
+var sizes = []int{1000, 100_000}

@@ -88,50 +88,77 @@ func testUploadChecksOffset(x *suite) {
 }
 
 func testUploadChecksSize(x *suite) {
-	b := NewBlob(1, 1000)
-	id := x.start(repo, b)
-	short := b.Part(0, 500)
-	short.Size = 600
-	u, err := x.AppendUpload(x.ctx, repo, id, short)
-	x.want("fewer bytes than announced", err, registry.ErrSizeInvalid)
-	x.same("what arrived is kept", u.Offset, int64(500))
-	x.wantOffset(repo, id, 500)
-
-	long := b.Part(500, 800)
-	long.Size = 100
-	u, err = x.AppendUpload(x.ctx, repo, id, long)
-	x.want("more bytes than announced", err, registry.ErrSizeInvalid)
-	x.wantOffset(repo, id, int(u.Offset))
-
-	_, err = x.FinishUpload(x.ctx, repo, id, b.Part(int(u.Offset), 1000), b.Digest)
-	x.want("FinishUpload", err, nil)
-	x.wantBlob(repo, b)
+	for _, size := range sizes {
+		b := NewBlob(1, size)
+		finish := func(id registry.UploadID, c registry.Chunk) error {
+			_, err := x.FinishUpload(x.ctx, repo, id, c, b.Digest)
+			return err
+		}
+		send := func(id registry.UploadID, c registry.Chunk) error {
+			u, err := x.AppendUpload(x.ctx, repo, id, c)
+			x.wantOffset(repo, id, int(u.Offset))
+			return err
+		}
+		for _, lie := range []func(registry.UploadID, registry.Chunk) error{finish, send} {
+			id := x.start(repo, b)
+			short := b.Part(0, 500)
+			short.Size = 600
+			x.want("fewer bytes than announced", lie(id, short), registry.ErrSizeInvalid)
+			x.wantOffset(repo, id, 500) // what arrived is kept
+			long := b.Part(500, 800)
+			long.Size = 100
+			x.want("more bytes than announced", lie(id, long), registry.ErrSizeInvalid)
+			u, err := x.Upload(x.ctx, repo, id)
+			x.want("Upload", err, nil)
+			x.want("FinishUpload", finish(id, b.Part(int(u.Offset), size)), nil)
+			x.wantBlob(repo, b)
+		}
+		id := x.start(repo, b)
+		long := b.Chunk()
+		long.Size--
+		x.want("more bytes than announced for the whole", finish(id, long), registry.ErrSizeInvalid)
+		u, err := x.Upload(x.ctx, repo, id)
+		x.want("Upload", err, nil)
+		x.want("FinishUpload", finish(id, b.Part(int(u.Offset), size)), nil)
+	}
 }
 
 func testUploadDiscardsOtherBytes(x *suite) {
-	b, other := NewBlob(1, 1000), NewBlob(2, 1000)
-	for _, alg := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
-		id := x.start(repo, b)
-		_, err := x.AppendUpload(x.ctx, repo, id, b.Part(0, 500))
-		x.want("AppendUpload", err, nil)
-		_, err = x.FinishUpload(x.ctx, repo, id, other.Part(500, 1000), b.In(alg).Digest)
-		x.want("FinishUpload of other bytes", err, registry.ErrDigestInvalid)
-		_, err = x.Upload(x.ctx, repo, id)
-		x.want("Upload afterwards", err, registry.ErrUploadUnknown)
-		x.wantNoBlob(repo, b.In(alg), registry.ErrNameUnknown)
+	for _, size := range sizes {
+		b, other := NewBlob(1, size), NewBlob(2, size)
+		for _, alg := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+			for _, before := range []int{0, 500} {
+				id := x.start(repo, b)
+				if before > 0 {
+					_, err := x.AppendUpload(x.ctx, repo, id, b.Part(0, before))
+					x.want("AppendUpload", err, nil)
+				}
+				_, err := x.FinishUpload(x.ctx, repo, id, other.Part(before, size), b.In(alg).Digest)
+				x.want("FinishUpload of other bytes", err, registry.ErrDigestInvalid)
+				x.wantEnded(id, b)
+				x.wantNoBlob(repo, b.In(alg), registry.ErrNameUnknown)
+			}
+		}
 	}
 }
 
 func testUploadByOtherAlgorithm(x *suite) {
-	b := NewBlob(1, 1000)
-	for start, end := range map[digest.Algorithm]digest.Algorithm{digest.SHA256: digest.SHA512, digest.SHA512: digest.SHA256} {
-		id := x.start(repo, b.In(start))
-		_, err := x.AppendUpload(x.ctx, repo, id, b.Part(0, 400))
-		x.want("AppendUpload", err, nil)
-		got, err := x.FinishUpload(x.ctx, repo, id, b.Part(400, 1000), b.In(end).Digest)
-		x.want("FinishUpload with another algorithm", err, nil)
-		x.wantDescriptor("FinishUpload", got, b.In(end).Descriptor)
-		x.wantBlob(repo, b.In(end))
+	for _, size := range sizes {
+		b := NewBlob(1, size)
+		for start, end := range map[digest.Algorithm]digest.Algorithm{digest.SHA256: digest.SHA512, digest.SHA512: digest.SHA256} {
+			for _, before := range []int{0, 400} {
+				id := x.start(repo, b.In(start))
+				if before > 0 {
+					_, err := x.AppendUpload(x.ctx, repo, id, b.Part(0, before))
+					x.want("AppendUpload", err, nil)
+				}
+				got, err := x.FinishUpload(x.ctx, repo, id, b.Part(before, size), b.In(end).Digest)
+				x.want("FinishUpload with another algorithm", err, nil)
+				x.wantDescriptor("FinishUpload", got, b.In(end).Descriptor)
+				x.wantBlob(repo, b.In(end))
+				x.want("DeleteBlob", x.DeleteBlob(x.ctx, repo, b.In(end).Digest), nil)
+			}
+		}
 	}
 }
 
@@ -163,12 +190,14 @@ func testUploadIsUnknown(x *suite) {
 }
 
 func testUploadEndsOnce(x *suite) {
-	b := NewBlob(1, 1000)
-	id := x.start(repo, b)
-	_, err := x.FinishUpload(x.ctx, repo, id, b.Chunk(), b.Digest)
-	x.want("FinishUpload", err, nil)
-	x.wantEnded(id, b)
-	x.wantBlob(repo, b)
+	for _, size := range sizes {
+		b := NewBlob(1, size)
+		id := x.start(repo, b)
+		_, err := x.FinishUpload(x.ctx, repo, id, b.Chunk(), b.Digest)
+		x.want("FinishUpload", err, nil)
+		x.wantEnded(id, b)
+		x.wantBlob(repo, b)
+	}
 }
 
 func testUploadCancelled(x *suite) {

@@ -62,11 +62,9 @@ type Store interface {
 	// Resume continues the object of key where [Writer.Suspend] left it; whatever was
 	// written after that is cut off. state is of any Suspend whose bytes have not been
 	// cut off, not just the last: a caller that dies before it has noted the last one
-	// goes on from the one before. So does one that dies before it has noted a Commit:
-	// the object is taken back, by a driver that can, and then no longer committed.
-	// Errors: ErrLost (the object was discarded, or is committed and cannot be taken
-	// back; a driver that cannot tell without asking a server may leave the answer to
-	// Suspend and Commit), ErrFull.
+	// goes on from the one before. Errors: ErrLost (also if the object is committed or
+	// discarded; a driver that cannot tell without asking a server may leave the
+	// answer to Suspend and Commit), ErrFull.
 	Resume(ctx context.Context, key Key, state []byte) (Writer, error)
 
 	// Discard frees what an unfinished object holds. state is that of the last

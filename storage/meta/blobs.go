@@ -10,11 +10,13 @@ import (
 	"berth/storage/blob"
 )
 
-// Blob is a blob and where its bytes lie.
+// Blob is a blob and where its bytes lie: in the object Key, or in the database if it
+// is small and Key is empty.
 type Blob struct {
-	Digest digest.Digest
-	Key    blob.Key
-	Size   int64
+	Digest  digest.Digest
+	Key     blob.Key
+	Size    int64
+	Content []byte // for PutBlob and MoveBlob, of a small blob; [queries.BlobContent] reads it
 }
 
 // Blob finds a blob that is visible in a repository.
@@ -45,6 +47,16 @@ func (q queries) FindBlob(ctx context.Context, d digest.Digest) (Blob, error) {
 	return b, err
 }
 
+// BlobContent returns the bytes of a small blob. Errors: ErrBlobUnknown.
+func (q queries) BlobContent(ctx context.Context, d digest.Digest) ([]byte, error) {
+	var content []byte
+	err := q.run.get(ctx, `SELECT content FROM blobs WHERE digest = ? AND object_key = ''`, []any{string(d)}, &content)
+	if isNone(err) {
+		return nil, registry.ErrBlobUnknown
+	}
+	return content, err
+}
+
 // Blobs lists all blobs by digest, for checks that walk the whole registry.
 func (q queries) Blobs(ctx context.Context, last digest.Digest, limit int) ([]Blob, error) {
 	rows, err := q.run.query(ctx, `SELECT digest, object_key, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?`,
@@ -59,7 +71,7 @@ func (q queries) Blobs(ctx context.Context, last digest.Digest, limit int) ([]Bl
 func (q queries) ObjectKeys(ctx context.Context, each func(blob.Key)) error {
 	const page = 1000
 	for _, query := range []string{
-		`SELECT digest, object_key FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?`,
+		`SELECT digest, object_key FROM blobs WHERE digest > ? AND object_key <> '' ORDER BY digest LIMIT ?`,
 		`SELECT id, object_key FROM uploads WHERE id > ? ORDER BY id LIMIT ?`,
 	} {
 		for last, n := "", page; n == page; {
@@ -92,19 +104,19 @@ func (q queries) BlobRepositories(ctx context.Context, d digest.Digest, last reg
 // PutBlob records a blob whose object is whole. If the digest is known already the
 // earlier object stays the blob's; what is known now is returned.
 func (tx *Tx) PutBlob(ctx context.Context, b Blob) (known Blob, err error) {
-	n, err := tx.exec(ctx, `INSERT INTO blobs (digest, object_key, size, created_at) VALUES (?, ?, ?, ?)
-		ON CONFLICT (digest) DO NOTHING`, string(b.Digest), string(b.Key), b.Size, micros(tx.now))
+	n, err := tx.exec(ctx, `INSERT INTO blobs (digest, object_key, size, created_at, content) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (digest) DO NOTHING`, string(b.Digest), string(b.Key), b.Size, micros(tx.now), b.Content)
 	if err != nil || n == 1 {
 		return b, err
 	}
 	return tx.FindBlob(ctx, b.Digest)
 }
 
-// MoveBlob points a blob whose object was lost at another that holds the same bytes,
-// unless it has been moved already.
+// MoveBlob says where the bytes of a blob lie whose object was lost, unless it has
+// been moved already.
 func (tx *Tx) MoveBlob(ctx context.Context, from blob.Key, to Blob) (moved bool, err error) {
-	n, err := tx.exec(ctx, `UPDATE blobs SET object_key = ?, size = ? WHERE digest = ? AND object_key = ?`,
-		string(to.Key), to.Size, string(to.Digest), string(from))
+	n, err := tx.exec(ctx, `UPDATE blobs SET object_key = ?, size = ?, content = ? WHERE digest = ? AND object_key = ?`,
+		string(to.Key), to.Size, to.Content, string(to.Digest), string(from))
 	return n == 1, err
 }
 

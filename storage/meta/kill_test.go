@@ -3,6 +3,7 @@ package meta_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,13 +17,32 @@ import (
 	"berth/storage/meta"
 )
 
-const victim = "BERTH_META_VICTIM" // names the database in the process to be killed
+// Variables that name the database in a process of its own, and what it does.
+const (
+	opener = "BERTH_META_OPENER" // opens it, writes a little, closes it
+	victim = "BERTH_META_VICTIM" // writes until it is killed
+)
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(victim); path != "" {
+	if path := os.Getenv(opener); path != "" {
+		beOpener(path)
+	} else if path := os.Getenv(victim); path != "" {
 		beVictim(path)
+	} else {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+}
+
+func beOpener(path string) {
+	ctx := context.Background()
+	db, err := meta.Open(ctx, "sqlite:"+path, meta.Options{})
+	if err == nil {
+		err = errors.Join(db.Update(ctx, ensure(ctx, "a")), db.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // beVictim writes as fast as it can and says what has been acknowledged. Every

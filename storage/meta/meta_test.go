@@ -2,9 +2,9 @@ package meta_test
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -94,20 +94,17 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestMigrate opens an empty file, many times at once, as replicas and the command
-// line do, and opens it again.
+// TestMigrate has many processes open an empty file at once, as a server and the
+// command line beside it do.
 func TestMigrate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "berth.db")
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			db, err := meta.Open(t.Context(), "sqlite:"+path, meta.Options{})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if err := errors.Join(db.Update(t.Context(), ensure(t.Context(), "a")), db.Close()); err != nil {
-				t.Error(err)
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), opener+"="+path)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
 			}
 		})
 	}

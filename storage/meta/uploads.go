@@ -30,7 +30,8 @@ const uploadColumns = `id, repository, object_key, algorithm, received, hash_sta
 // Upload finds an upload. One of another repository is as unknown as one that never
 // was. Errors: ErrUploadUnknown.
 func (q queries) Upload(ctx context.Context, repo registry.Name, id registry.UploadID) (Upload, error) {
-	rows, err := q.run.query(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE id = ? AND repository = ?`, string(id), string(repo))
+	rows, err := q.run.query(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE id = ? AND repository = ? AND revision >= 0`,
+		string(id), string(repo))
 	found, err := collect(rows, err, scanUpload)
 	if err != nil {
 		return Upload{}, err
@@ -41,7 +42,7 @@ func (q queries) Upload(ctx context.Context, repo registry.Name, id registry.Upl
 	return found[0], nil
 }
 
-// IdleUploads lists, by id, uploads after last that nothing has been added to since
+// IdleUploads lists, by id, closed uploads too, uploads after last that nothing has been added to since
 // before. It looks at all uploads, which are few: those under way, and those
 // abandoned in the last day. An index by age would be written twice in every push.
 func (q queries) IdleUploads(ctx context.Context, before time.Time, last registry.UploadID, limit int) ([]Upload, error) {
@@ -56,6 +57,9 @@ func scanUpload(rows *sql.Rows) (u Upload, err error) {
 	u.StartedAt, u.UpdatedAt = fromMicros(started), fromMicros(updated)
 	return u, err
 }
+
+// Closed reports whether the upload is being removed.
+func (u Upload) Closed() bool { return u.Revision == closed }
 
 // PutUpload records a new upload.
 func (tx *Tx) PutUpload(ctx context.Context, u Upload) (Upload, error) {
@@ -75,6 +79,37 @@ func (tx *Tx) AdvanceUpload(ctx context.Context, u Upload) error {
 		return err
 	}
 	return tx.whyStale(ctx, u)
+}
+
+// AbandonUpload takes u away from its repository, if nobody has changed it since it
+// was read. From then on only IdleUploads finds it. Errors: as AdvanceUpload.
+func (tx *Tx) AbandonUpload(ctx context.Context, u Upload) (Upload, error) {
+	n, err := tx.exec(ctx, `UPDATE uploads SET repository = '', revision = revision + 1 WHERE id = ? AND revision = ?`,
+		string(u.ID), u.Revision)
+	if err != nil {
+		return u, err
+	}
+	if n == 0 {
+		return u, tx.whyStale(ctx, u)
+	}
+	u.Repo = ""
+	u.Revision++
+	return u, nil
+}
+
+// closed is the revision of an upload that is being removed. Nobody goes on with it.
+const closed = -1
+
+// CloseUpload makes u unknown, if nobody has changed it since it was read, so that its
+// bytes can be removed; the row stays until they are.
+// Errors: as AdvanceUpload.
+func (tx *Tx) CloseUpload(ctx context.Context, u Upload) (Upload, error) {
+	n, err := tx.exec(ctx, `UPDATE uploads SET revision = ? WHERE id = ? AND revision = ?`, closed, string(u.ID), u.Revision)
+	if err == nil && n == 0 {
+		err = tx.whyStale(ctx, u)
+	}
+	u.Revision = closed
+	return u, err
 }
 
 // DeleteUpload removes u, if nobody has changed it since it was read.

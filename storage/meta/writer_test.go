@@ -79,6 +79,8 @@ func TestOneOfAGroupFails(t *testing.T) {
 	if !errors.Is(errs[1], no) || !strings.Contains(errs[3].Error(), "oh") {
 		t.Errorf("got %v and %v", errs[1], errs[3])
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if most != len(errs) {
 		t.Errorf("at most %d transactions shared a commit, want %d", most, len(errs))
 	}

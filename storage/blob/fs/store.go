@@ -130,9 +130,6 @@ func (s *Store) Resume(ctx context.Context, key blob.Key, state []byte) (blob.Wr
 	}
 	file, err := os.OpenFile(s.unfinished(key), os.O_WRONLY|syscall.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		file, err = s.takeBack(key)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s has no file", blob.ErrLost, key)
 	}
 	if err != nil {
@@ -143,14 +140,6 @@ func (s *Store) Resume(ctx context.Context, key blob.Key, state []byte) (blob.Wr
 		return nil, err
 	}
 	return &writer{store: s, key: key, file: file, size: size, named: true, kept: true}, nil
-}
-
-// takeBack moves a file from objects back to unfinished.
-func (s *Store) takeBack(key blob.Key) (*os.File, error) {
-	if err := rename(s.object(key), s.unfinished(key)); err != nil {
-		return nil, err
-	}
-	return os.OpenFile(s.unfinished(key), os.O_WRONLY|syscall.O_NOFOLLOW, 0)
 }
 
 // rewind cuts file off at size and goes there.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -79,12 +78,11 @@ func (s *Store) Resume(ctx context.Context, key blob.Key, state []byte) (blob.Wr
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.objects[key]
-	if o == nil || len(o.bytes) < size {
+	if o == nil || o.committed || len(o.bytes) < size {
 		return nil, fmt.Errorf("%w: %s", blob.ErrLost, key)
 	}
 	s.used -= int64(len(o.bytes) - size)
-	o.bytes = slices.Clip(o.bytes[:size]) // what readers have is not written over
-	o.committed = false
+	o.bytes = o.bytes[:size]
 	return &writer{store: s, key: key, object: o, kept: true}, nil
 }
 

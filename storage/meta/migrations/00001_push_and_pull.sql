@@ -7,13 +7,15 @@ CREATE TABLE repositories (
 );
 
 -- A blob is known once its object is whole. The object's key is not made from the
--- digest: the same bytes pushed again after a deletion lie under another key.
+-- digest: the same bytes pushed again after a deletion lie under another key. A small
+-- blob has no object and an empty key; its bytes are here.
 CREATE TABLE blobs (
     id         {{.ID}},
     digest     {{.Text}} NOT NULL UNIQUE,
     object_key {{.Text}} NOT NULL,
     size       BIGINT NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    content    {{.Bytes}}
 );
 
 -- Which repository may see which blob.

@@ -53,7 +53,7 @@ conformance: build ## run the whole OCI conformance suite against berth
 .PHONY: e2e
 e2e: build ## drive berth with docker, podman, skopeo, containerd, helm, cosign and others
 	conformance/clients/install.sh
-	BERTH_E2E=1 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -v ./conformance/clients
+	cd conformance/clients && BERTH_E2E=1 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -timeout 20m
 
 .PHONY: kill
 kill: build ## kill berth at random moments and look for losses
@@ -62,6 +62,10 @@ kill: build ## kill berth at random moments and look for losses
 .PHONY: bench
 bench: build ## measure berth beside CNCF Distribution and a bare loop
 	go run ./conformance/bench -berth $(BERTH)
+
+.PHONY: bench-smoke
+bench-smoke: build ## see in a minute that the benchmark runs; its figures are not to be quoted
+	go run ./conformance/bench -berth $(BERTH) -quick
 
 .PHONY: vulncheck
 vulncheck: ## look for known vulnerabilities; needs the internet

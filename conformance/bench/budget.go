@@ -67,6 +67,8 @@ var budgets = []budget{
 	{metric: pullRate},
 	budget{metric: smallRate}.atLeastLike(600, 900),
 	{metric: smallCPU, digits: 2},
+	{metric: mediumRate},
+	{metric: mediumCPU, digits: 2},
 	budget{metric: headCPU, digits: 3}.atMostLike(0.09, 0.05),
 	{metric: headP50, digits: 2},
 	{metric: headP99, digits: 2, rule: atMost(10)},

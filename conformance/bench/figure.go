@@ -16,6 +16,8 @@ const (
 	pullRate      metric = "pull: MiB/s"
 	smallRate     metric = "small images pushed per second"
 	smallCPU      metric = "small images: CPU s/1,000"
+	mediumRate    metric = "the same with a layer of 64 KiB"
+	mediumCPU     metric = "the same: CPU s/1,000"
 	headCPU       metric = "HEAD manifest by tag: CPU s/1,000"
 	headP50       metric = "HEAD manifest by tag: p50, ms"
 	headP99       metric = "HEAD manifest by tag: p99, ms"

@@ -47,6 +47,8 @@ func newMill(size int) *mill {
 	return m
 }
 
+func (m *mill) size() int { return len(m.shared) + tailSize }
+
 // blob makes the next one.
 func (m *mill) blob() blob {
 	tail := make([]byte, 0, tailSize)

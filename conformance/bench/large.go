@@ -14,11 +14,11 @@ const rest = 2 * time.Second
 
 // large measures what depends on how much a registry holds: a page from the middle of many tags, and how fast it
 // starts and how little memory it takes with them. It returns how many tags there were.
-func large(ctx context.Context, c *contestant, dir, prefix string, s sizes, mills [2]*mill, f figures) (tags int, err error) {
+func large(ctx context.Context, c *contestant, dir, prefix string, s sizes, m mills, f figures) (tags int, err error) {
 	dir = filepath.Join(dir, "large")
 	defer os.RemoveAll(dir)
 	if c.tags {
-		if tags, err = listTags(ctx, c, dir, prefix, s, mills, f); err != nil {
+		if tags, err = listTags(ctx, c, dir, prefix, s, m, f); err != nil {
 			return tags, err
 		}
 	}
@@ -27,8 +27,8 @@ func large(ctx context.Context, c *contestant, dir, prefix string, s sizes, mill
 }
 
 // listTags fills the registry with tags and reads pages of them.
-func listTags(ctx context.Context, c *contestant, dir, prefix string, s sizes, mills [2]*mill, f figures) (tags int, err error) {
-	se, err := open(ctx, c, dir, prefix, s, mills, f)
+func listTags(ctx context.Context, c *contestant, dir, prefix string, s sizes, m mills, f figures) (tags int, err error) {
+	se, err := open(ctx, c, dir, prefix, s, m, f)
 	if err != nil {
 		return 0, err
 	}

@@ -179,14 +179,14 @@ func measureAll(ctx context.Context, o options, dir string, contestants []*conte
 		}
 		all[c.name].add(binarySize, float64(st.Size())/1e6)
 	}
-	mills := [2]*mill{newMill(o.layerSize), newMill(1 << 10)}
+	m := mills{large: newMill(o.layerSize), small: newMill(1 << 10), medium: newMill(64 << 10)}
 	prefix := fmt.Sprintf("bench/%x", time.Now().UnixNano())
 	for n := range o.rounds {
 		// Each round begins with another one, so that nobody is always first on a quiet disk.
 		for i := range contestants {
 			c := contestants[(i+n)%len(contestants)]
 			progress("round %d of %d: %s", n+1, o.rounds, c.name)
-			if err := round(ctx, c, dir, fmt.Sprintf("%s/r%d", prefix, n), o.sizes, mills, all[c.name]); err != nil {
+			if err := round(ctx, c, dir, fmt.Sprintf("%s/r%d", prefix, n), o.sizes, m, all[c.name]); err != nil {
 				return nil, "", err
 			}
 		}
@@ -194,7 +194,7 @@ func measureAll(ctx context.Context, o options, dir string, contestants []*conte
 	var notes strings.Builder
 	for _, c := range contestants {
 		progress("tags, start, idle memory: %s", c.name)
-		tags, err := large(ctx, c, dir, prefix, o.sizes, mills, all[c.name])
+		tags, err := large(ctx, c, dir, prefix, o.sizes, m, all[c.name])
 		if err != nil {
 			return nil, "", errors.Join(err, ctx.Err())
 		}

@@ -30,13 +30,15 @@ type stint struct {
 	prefix  string // of repositories, new in every run and round: a peer remembers
 	client  *client
 	running *running
-	mill    *mill // of large layers
-	small   *mill
+	mills
 	figures figures
 }
 
+// mills make the layers.
+type mills struct{ large, small, medium *mill }
+
 // open starts the contestant and connects to it.
-func open(ctx context.Context, c *contestant, dir, prefix string, s sizes, mills [2]*mill, f figures) (*stint, error) {
+func open(ctx context.Context, c *contestant, dir, prefix string, s sizes, m mills, f figures) (*stint, error) {
 	r, err := c.start(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -46,7 +48,7 @@ func open(ctx context.Context, c *contestant, dir, prefix string, s sizes, mills
 		_ = r.stop()
 		return nil, err
 	}
-	return &stint{s, prefix, cl, r, mills[0], mills[1], f}, nil
+	return &stint{s, prefix, cl, r, m, f}, nil
 }
 
 // close stops the contestant.
@@ -56,10 +58,10 @@ func (s *stint) close() error {
 }
 
 // round measures everything that a contestant does with a fresh folder.
-func round(ctx context.Context, c *contestant, dir, prefix string, s sizes, mills [2]*mill, f figures) (err error) {
+func round(ctx context.Context, c *contestant, dir, prefix string, s sizes, m mills, f figures) (err error) {
 	dir = filepath.Join(dir, "round")
 	defer os.RemoveAll(dir)
-	se, err := open(ctx, c, dir, prefix, s, mills, f)
+	se, err := open(ctx, c, dir, prefix, s, m, f)
 	if err != nil {
 		return err
 	}
@@ -75,6 +77,7 @@ func round(ctx context.Context, c *contestant, dir, prefix string, s sizes, mill
 	}{
 		{"push and pull", se.pushPull},
 		{"small images", se.smallImages},
+		{"images with a layer of 64 KiB", se.mediumImages},
 		{"HEAD", se.heads},
 		{"referrers", se.referrersOfOne},
 	} {

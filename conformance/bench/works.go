@@ -11,7 +11,7 @@ func (s *stint) pushPull() error {
 	images := make([][]image, s.clients)
 	var total int64
 	for i := range s.images {
-		im := newImage(fmt.Sprintf("v%d", i), s.mill, layersPerImage)
+		im := newImage(fmt.Sprintf("v%d", i), s.large, layersPerImage)
 		images[i%s.clients] = append(images[i%s.clients], im)
 		total += im.bytes()
 	}
@@ -75,15 +75,24 @@ func (f figures) cpu(s *stint, m metric, v float64) {
 
 // smallImages measures how many images of a config, one layer of a kilobyte and a manifest become durable in a second.
 func (s *stint) smallImages() error {
+	return s.pushMany(s.small, smallRate, smallCPU)
+}
+
+// mediumImages is smallImages with layers that a registry is less likely to treat apart because they are small.
+func (s *stint) mediumImages() error {
+	return s.pushMany(s.medium, mediumRate, mediumCPU)
+}
+
+func (s *stint) pushMany(layers *mill, rate, cpu metric) error {
 	e, err := measureFor(s.duration, s.running.pid, s.clients, func(worker, n int) error {
-		im := newImage(fmt.Sprintf("v%d", n), s.small, 1)
-		return im.push(s.client, s.repo("small", worker), false)
+		im := newImage(fmt.Sprintf("v%d", n), layers, 1)
+		return im.push(s.client, s.repo(fmt.Sprintf("small%d-", layers.size()), worker), false)
 	})
 	if err != nil {
 		return err
 	}
-	s.figures.add(smallRate, e.perSecond())
-	s.figures.cpu(s, smallCPU, e.perThousand())
+	s.figures.add(rate, e.perSecond())
+	s.figures.cpu(s, cpu, e.perThousand())
 	return nil
 }
 

@@ -79,9 +79,7 @@ func (u *upload) complete() error {
 		return err
 	}
 	u.client.restarts.Add(1)
-	if err := u.cancel(); err != nil {
-		return err
-	}
+	u.end() // who has been told that it is gone finds it gone
 	return u.client.postBlob(u.repo, u.content)
 }
 

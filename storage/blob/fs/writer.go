@@ -66,10 +66,9 @@ func (w *writer) Suspend(ctx context.Context) ([]byte, error) {
 	return strconv.AppendInt(nil, w.size, 10), nil
 }
 
-// Commit puts the file into objects and then syncs it, not the other way round. On
-// ext4 a sync costs one commit of the journal, and a rename that is part of it comes
-// free, while one that follows needs a second commit: 0.87 ms for an object instead
-// of 1.37 ms.
+// Commit puts the file into objects and then syncs it, not the other way round: what
+// the new name changes is then written together with the rest. Measured on ext4, an
+// object takes 0.87 ms that way and 1.37 ms the other.
 // A crash in between can leave a file in objects that is not whole. That does no
 // harm, because nobody knows its key: the caller writes it down after Commit has
 // returned.

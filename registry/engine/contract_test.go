@@ -48,18 +48,17 @@ func openFS(t testing.TB) blob.Store {
 	return s
 }
 
-// open makes an object of every blob, however small.
-var open = engine.Options{CreateOnPush: true, MaxSmallBlob: -1}
+var (
+	open  = engine.Options{CreateOnPush: true, MaxSmallBlob: -1} // makes an object of every blob
+	small = engine.Options{CreateOnPush: true}                   // keeps small ones in the database
+)
 
 func TestContractInMemory(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) registry.Registry { return engine.New(openDB(t), mem.New(), open) })
 }
 
-// TestContractWithSmallBlobs keeps small blobs in the database.
 func TestContractWithSmallBlobs(t *testing.T) {
-	opts := open
-	opts.MaxSmallBlob = 0
-	registrytest.Run(t, func(t *testing.T) registry.Registry { return engine.New(openDB(t), mem.New(), opts) })
+	registrytest.Run(t, func(t *testing.T) registry.Registry { return engine.New(openDB(t), mem.New(), small) })
 }
 
 func TestContractOnDisk(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -114,7 +115,8 @@ func New(reg registry.Registry, opts Options) *Server {
 	// nothing is redirected to a "clean" path, which would drop a body.
 	s.router = mux.NewRouter().UseEncodedPath().SkipClean(true)
 	for _, route := range routes {
-		s.router.Handle(route.path, s.serve(route.operation, route.serve)).Methods(route.methods...)
+		s.router.Handle(route.path, s.serve(route.operation, route.serve)).
+			Methods(slices.Clone(route.methods)...) // mux writes to it
 	}
 	s.router.NotFoundHandler = s.serve("notFound", (*Server).notFound)
 	s.router.MethodNotAllowedHandler = s.serve("methodNotAllowed", (*Server).methodNotAllowed)

@@ -71,7 +71,7 @@ func pages[T ~string](x *suite, want []T, list func(ctx context.Context, last T,
 				x.Fatalf("a page of %d has %d entries", limit, len(page))
 			}
 			got = append(got, page...)
-			if len(page) < limit {
+			if len(page) < limit || len(got) > len(want) {
 				break
 			}
 		}

@@ -38,6 +38,7 @@ func testManifestOfAnyType(x *suite) {
 	x.putBlob(repo, layer)
 	for _, m := range []struct{ header, body, kept string }{
 		{"application/vnd.example.made-up+json", `{}`, "application/vnd.example.made-up+json"},
+		{"application/vnd.example.made-up+json", " \r\n\t{ } \n", "application/vnd.example.made-up+json"},
 		{"application/vnd.example.made-up+json; charset=utf-8", `{"a":1}`, "application/vnd.example.made-up+json"},
 		{"application/vnd.example.made-up+json", fmt.Sprintf(`{"layers":[{"digest":%q,"size":100}]}`, layer.Digest), "application/vnd.example.made-up+json"},
 		{"", `{"mediaType":"application/vnd.example.made-up+json"}`, "application/vnd.example.made-up+json"},

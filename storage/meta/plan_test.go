@@ -79,7 +79,7 @@ func everything(t *testing.T, db *meta.DB) {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	e := engine.New(db, mem.New(), engine.Options{CreateOnPush: true, AllowSparse: func(n registry.Name) bool { return n == "sparse" }})
+	e := engine.New(db, mem.New(), engine.Options{CreateOnPush: true, MaxSmallBlob: 100, AllowSparse: func(n registry.Name) bool { return n == "sparse" }})
 	image := registrytest.Recipe{Seed: 1}.Image()
 	subject := image.Descriptor()
 	referrer := registrytest.Recipe{Seed: 2, Layers: -1, Subject: &subject}.Image()

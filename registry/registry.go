@@ -38,8 +38,9 @@ type Reader interface {
 	Manifest(ctx context.Context, repo Name, ref Reference) (Manifest, error)
 }
 
-// Writer is the part of a registry that a push needs. What it answers without an
-// error is durable.
+// Writer is the part of a registry that a push needs. A blob or manifest that it has
+// answered for without an error is durable. An upload that is under way survives the
+// end of the process; a power cut may throw it back or lose it.
 type Writer interface {
 	// StartUpload opens an upload whose bytes will be hashed with alg as they arrive.
 	// Errors: ErrNameUnknown where repositories are not created by pushing.

@@ -36,12 +36,14 @@ func (sqliteDialect) open(path string, readers int) (reads, writes *sql.DB, err 
 	// The path may hold characters that mean something in a URL.
 	dsn := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
 	// The file holds keys and hashes of passwords, and SQLite would let everybody read
-	// it. What it makes beside it gets the same mode.
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := file.Close(); err != nil {
+	// it. What it makes beside it gets the same mode. One that is there is not touched:
+	// to close it would drop the locks that SQLite has on it elsewhere in this process.
+	switch file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); {
+	case err == nil:
+		if err := file.Close(); err != nil {
+			return nil, nil, err
+		}
+	case !errors.Is(err, os.ErrExist):
 		return nil, nil, err
 	}
 	if writes, err = sql.Open("sqlite", dsn+"?"+pragmas.Encode()); err != nil {

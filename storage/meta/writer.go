@@ -114,7 +114,7 @@ func (w *writer) loop() {
 }
 
 // durable reports whether the transaction has to be on the disk before it ends.
-func (this *write) durable() bool { return this.err == nil && !this.relaxed }
+func (t *write) durable() bool { return t.err == nil && !t.relaxed }
 
 // end lets the callers of a group go on.
 func (w *writer) end(group []*write) {

@@ -125,7 +125,7 @@ func (f *fakeRegistry) Tags(context.Context, registry.Name, registry.Tag, int) (
 	return nil, nil
 }
 
-func (f *fakeRegistry) Referrers(context.Context, registry.Name, registry.ReferrersQuery) ([]registry.Descriptor, bool, error) {
+func (f *fakeRegistry) Referrers(context.Context, registry.Name, registry.ReferrersQuery) ([]registry.Referrer, bool, error) {
 	f.called("Referrers")
 	return nil, false, nil
 }

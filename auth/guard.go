@@ -101,7 +101,7 @@ func (g *guard) Tags(ctx context.Context, repo registry.Name, last registry.Tag,
 }
 
 // Referrers asks for what fetching them takes, as ECR's ListImageReferrers does.
-func (g *guard) Referrers(ctx context.Context, repo registry.Name, q registry.ReferrersQuery) ([]registry.Descriptor, bool, error) {
+func (g *guard) Referrers(ctx context.Context, repo registry.Name, q registry.ReferrersQuery) ([]registry.Referrer, bool, error) {
 	if err := g.require(ctx, repo, BatchGetImage); err != nil {
 		return nil, false, err
 	}

@@ -71,7 +71,7 @@ func (Refusing) Repositories(context.Context, Name, int) ([]Name, error) {
 
 func (Refusing) Tags(context.Context, Name, Tag, int) ([]Tag, error) { return nil, ErrUnsupported }
 
-func (Refusing) Referrers(context.Context, Name, ReferrersQuery) ([]Descriptor, bool, error) {
+func (Refusing) Referrers(context.Context, Name, ReferrersQuery) ([]Referrer, bool, error) {
 	return nil, false, ErrUnsupported
 }
 

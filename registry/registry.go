@@ -114,7 +114,7 @@ type Lister interface {
 	// A subject that is not there has no referrers, or has them in advance. Since
 	// annotations may be long, a page may end before q.Limit; more tells whether
 	// anything follows. Errors: ErrNameUnknown.
-	Referrers(ctx context.Context, repo Name, q ReferrersQuery) (page []Descriptor, more bool, err error)
+	Referrers(ctx context.Context, repo Name, q ReferrersQuery) (page []Referrer, more bool, err error)
 
 	// BlobRepositories lists repositories in which the blob is visible.
 	BlobRepositories(ctx context.Context, d digest.Digest, last Name, limit int) ([]Name, error)
@@ -127,12 +127,4 @@ type Blob struct {
 	// Content is an *os.File where the blob lies on disk, so that a copy to a socket
 	// may leave the bytes in the kernel.
 	Content io.ReadSeekCloser
-}
-
-// ReferrersQuery selects referrers.
-type ReferrersQuery struct {
-	Subject      digest.Digest // the manifest referred to
-	ArtifactType string        // only this type; empty means all
-	Last         digest.Digest // go on after this one; empty means from the start
-	Limit        int           // entries of a page
 }

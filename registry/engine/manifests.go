@@ -24,7 +24,7 @@ func (e *Engine) Manifest(ctx context.Context, repo registry.Name, ref registry.
 // Referrers implements [registry.Lister]. Every manifest with a subject is recorded
 // as it is pushed, so an index under the tag that clients of older registries keep
 // (sha256-<hex>) adds nothing: what it lists is here already, or is not pushed yet.
-func (e *Engine) Referrers(ctx context.Context, repo registry.Name, q registry.ReferrersQuery) ([]registry.Descriptor, bool, error) {
+func (e *Engine) Referrers(ctx context.Context, repo registry.Name, q registry.ReferrersQuery) ([]registry.Referrer, bool, error) {
 	return e.meta.Referrers(ctx, repo, q)
 }
 

@@ -367,7 +367,7 @@ func (m *machine) compareRepository(t *rapid.T, repo registry.Name) {
 	}
 }
 
-func digests(list []registry.Descriptor) []digest.Digest {
+func digests(list []registry.Referrer) []digest.Digest {
 	var all []digest.Digest
 	for _, d := range list {
 		all = append(all, d.Digest)

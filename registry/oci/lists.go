@@ -1,15 +1,13 @@
 package oci
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
-
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"berth/registry"
 )
@@ -31,7 +29,7 @@ func (s *Server) getTags(w http.ResponseWriter, r *http.Request, q request) erro
 	}
 	tags, last := cut(tags, p.limit)
 	p.link(w, r, string(last))
-	return writeJSON(w, "application/json", struct {
+	return writeJSON(w, struct {
 		Name registry.Name  `json:"name"`
 		Tags []registry.Tag `json:"tags"`
 	}{q.repo, tags})
@@ -49,7 +47,7 @@ func (s *Server) getCatalog(w http.ResponseWriter, r *http.Request, _ request) e
 	}
 	names, last := cut(names, p.limit)
 	p.link(w, r, string(last))
-	return writeJSON(w, "application/json", struct {
+	return writeJSON(w, struct {
 		Repositories []registry.Name `json:"repositories"`
 	}{names})
 }
@@ -77,14 +75,22 @@ func (s *Server) getReferrers(w http.ResponseWriter, r *http.Request, q request)
 	if more {
 		p.link(w, r, list[len(list)-1].Digest.String())
 	}
-	if list == nil {
-		list = []registry.Descriptor{}
+	w.Header().Set("Content-Type", registry.MediaTypeImageIndex)
+	return writeBody(w, indexOf(list))
+}
+
+// indexOf is the image index that lists referrers. Their descriptors are JSON already.
+func indexOf(list []registry.Referrer) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"schemaVersion":2,"mediaType":"` + registry.MediaTypeImageIndex + `","manifests":[`)
+	for i, r := range list {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(r.JSON)
 	}
-	return writeJSON(w, registry.MediaTypeImageIndex, ocispec.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: registry.MediaTypeImageIndex,
-		Manifests: list,
-	})
+	b.WriteString("]}")
+	return b.Bytes()
 }
 
 // page is the part of a list that a client asks for.
@@ -133,13 +139,17 @@ func (p page) link(w http.ResponseWriter, r *http.Request, last string) {
 	w.Header().Set("Link", fmt.Sprintf(`<%s>; rel="next"`, next.String()))
 }
 
-func writeJSON(w http.ResponseWriter, mediaType string, v any) error {
+func writeJSON(w http.ResponseWriter, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Content-Type", "application/json")
+	return writeBody(w, b)
+}
+
+func writeBody(w http.ResponseWriter, b []byte) error {
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	_, err = w.Write(b)
+	_, err := w.Write(b)
 	return err
 }

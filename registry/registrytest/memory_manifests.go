@@ -147,7 +147,7 @@ func (m *Memory) Tags(_ context.Context, repo registry.Name, last registry.Tag, 
 }
 
 // Referrers implements [registry.Lister].
-func (m *Memory) Referrers(_ context.Context, repo registry.Name, q registry.ReferrersQuery) ([]registry.Descriptor, bool, error) {
+func (m *Memory) Referrers(_ context.Context, repo registry.Name, q registry.ReferrersQuery) ([]registry.Referrer, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, err := m.find(repo)
@@ -163,16 +163,14 @@ func (m *Memory) Referrers(_ context.Context, repo registry.Name, q registry.Ref
 			}
 		}
 	}, q.Last, q.Limit+1)
-	var list []registry.Descriptor
+	var list []registry.Referrer
 	for _, d := range found[:min(q.Limit, len(found))] {
 		x := r.manifests[d]
-		list = append(list, registry.Descriptor{
-			MediaType:    x.MediaType,
-			ArtifactType: x.content.ArtifactType,
-			Digest:       d,
-			Size:         int64(len(x.Bytes)),
-			Annotations:  x.content.Annotations,
-		})
+		referrer, err := registry.NewReferrer(x.Manifest, x.content)
+		if err != nil {
+			return nil, false, err
+		}
+		list = append(list, referrer)
 	}
 	return list, len(found) > q.Limit, nil
 }

@@ -16,14 +16,21 @@ func (x *suite) wantReferrers(q registry.ReferrersQuery, want ...Image) {
 	slices.SortFunc(want, func(a, b Image) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 	var got []registry.Descriptor
 	for more := true; more; {
-		var page []registry.Descriptor
+		var page []registry.Referrer
 		var err error
 		page, more, err = x.Referrers(x.ctx, repo, q)
 		x.want("Referrers", err, nil)
 		if len(page) > q.Limit || more && len(page) == 0 {
 			x.Fatalf("a page of %d has %d entries, more: %v", q.Limit, len(page), more)
 		}
-		got = append(got, page...)
+		for _, r := range page {
+			d, err := r.Descriptor()
+			x.want("Descriptor", err, nil)
+			if d.Digest != r.Digest {
+				x.Fatalf("the entry of %s describes %s", r.Digest, d.Digest)
+			}
+			got = append(got, d)
+		}
 		if more {
 			q.Last = page[len(page)-1].Digest
 		}

@@ -2,7 +2,6 @@ package meta
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 
@@ -60,18 +59,18 @@ func (q queries) Manifests(ctx context.Context, r Repository, last digest.Digest
 	return collect(rows, err, scanOne[digest.Digest])
 }
 
-// maxReferrersPage bounds the annotations of one page of referrers, in bytes, so
-// that the answer stays below the size of a manifest.
+// maxReferrersPage bounds the descriptors of one page of referrers, in bytes, so that
+// the answer stays below the size of a manifest.
 const maxReferrersPage = 3 << 20
 
 // Referrers lists the manifests whose subject is q.Subject.
 // Errors: ErrNameUnknown.
-func (q queries) Referrers(ctx context.Context, repo registry.Name, find registry.ReferrersQuery) (page []registry.Descriptor, more bool, err error) {
+func (q queries) Referrers(ctx context.Context, repo registry.Name, find registry.ReferrersQuery) (page []registry.Referrer, more bool, err error) {
 	r, err := q.Repository(ctx, repo)
 	if err != nil {
 		return nil, false, err
 	}
-	query := `SELECT digest, media_type, artifact_type, size, annotations FROM manifests
+	query := `SELECT digest, descriptor FROM manifests
 		WHERE repository_id = ? AND subject = ? AND subject <> '' AND digest > ?`
 	args := []any{r.ID, string(find.Subject), string(find.Last)}
 	if find.ArtifactType != "" {
@@ -84,21 +83,15 @@ func (q queries) Referrers(ctx context.Context, repo registry.Name, find registr
 	}
 	defer rows.Close()
 	for size := 0; rows.Next(); {
-		var d registry.Descriptor
-		var annotations string
-		if err := rows.Scan(&d.Digest, &d.MediaType, &d.ArtifactType, &d.Size, &annotations); err != nil {
+		var found registry.Referrer
+		if err := rows.Scan(&found.Digest, &found.JSON); err != nil {
 			return nil, false, err
 		}
-		size += len(annotations)
+		size += len(found.JSON)
 		if len(page) == find.Limit || len(page) > 0 && size > maxReferrersPage {
 			return page, true, nil
 		}
-		if annotations != "" {
-			if err := json.Unmarshal([]byte(annotations), &d.Annotations); err != nil {
-				return nil, false, err
-			}
-		}
-		page = append(page, d)
+		page = append(page, found)
 	}
 	return page, false, rows.Err()
 }
@@ -116,15 +109,12 @@ func (tx *Tx) ManifestID(ctx context.Context, r Repository, d digest.Digest) (in
 // PutManifest records a manifest that the repository does not have yet. Its edges
 // are recorded with ReferToBlob and ReferToManifest.
 func (tx *Tx) PutManifest(ctx context.Context, r Repository, m registry.Manifest, c registry.Content) (id int64, err error) {
-	var subject, annotations string
+	var subject string
+	var referrer registry.Referrer
 	if c.Subject != nil {
 		subject = string(c.Subject.Digest)
-		if len(c.Annotations) > 0 {
-			b, err := json.Marshal(c.Annotations)
-			if err != nil {
-				return 0, err
-			}
-			annotations = string(b)
+		if referrer, err = registry.NewReferrer(m, c); err != nil {
+			return 0, err
 		}
 	}
 	_, err = tx.exec(ctx, `INSERT INTO manifest_payloads (digest, payload) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING`,
@@ -133,9 +123,9 @@ func (tx *Tx) PutManifest(ctx context.Context, r Repository, m registry.Manifest
 		return 0, err
 	}
 	err = tx.run.get(ctx, `INSERT INTO manifests
-		(repository_id, digest, media_type, artifact_type, subject, annotations, size, pushed_at)
+		(repository_id, digest, media_type, artifact_type, subject, descriptor, size, pushed_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-		[]any{r.ID, string(m.Digest), c.MediaType, c.ArtifactType, subject, annotations, len(m.Bytes), micros(tx.now)}, &id)
+		[]any{r.ID, string(m.Digest), c.MediaType, c.ArtifactType, subject, string(referrer.JSON), len(m.Bytes), micros(tx.now)}, &id)
 	return id, err
 }
 

@@ -40,7 +40,7 @@ CREATE TABLE manifests (
     media_type    {{.Text}} NOT NULL,
     artifact_type {{.Text}} NOT NULL, -- as a referrers list shows it, or empty
     subject       {{.Text}} NOT NULL, -- digest, or empty
-    annotations   {{.Text}} NOT NULL, -- JSON as a referrers list shows it, empty without a subject
+    descriptor    {{.Text}} NOT NULL, -- JSON as a referrers list shows it, empty without a subject
     size          BIGINT NOT NULL,
     pushed_at     BIGINT NOT NULL,
     UNIQUE (repository_id, digest)

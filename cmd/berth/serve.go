@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -30,6 +31,11 @@ type serveCommand struct {
 func (cmd serveCommand) Run(ctx context.Context, c console) error {
 	if err := cmd.check(); err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		// What lives is some 10 MB, whatever is in the registry; to collect when there is
+		// three times as much, not twice, takes a tenth off what a small request costs.
+		debug.SetGCPercent(200)
 	}
 	var level slog.LevelVar
 	if err := level.UnmarshalText([]byte(cmd.LogLevel)); err != nil {

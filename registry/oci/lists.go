@@ -81,7 +81,11 @@ func (s *Server) getReferrers(w http.ResponseWriter, r *http.Request, q request)
 
 // indexOf is the image index that lists referrers. Their descriptors are JSON already.
 func indexOf(list []registry.Referrer) []byte {
-	var b bytes.Buffer
+	size := 200
+	for _, r := range list {
+		size += len(r.JSON) + 1
+	}
+	b := bytes.NewBuffer(make([]byte, 0, size))
 	b.WriteString(`{"schemaVersion":2,"mediaType":"` + registry.MediaTypeImageIndex + `","manifests":[`)
 	for i, r := range list {
 		if i > 0 {

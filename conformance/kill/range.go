@@ -52,11 +52,14 @@ func (u *upload) findRange() error {
 
 // ask asks how far the upload has come.
 func (u *upload) ask() (offset int, err error) {
-	_, err = u.client.call(request{
+	a, err := u.client.call(request{
 		kind:   "GET upload",
 		method: http.MethodGet,
 		path:   u.path,
 		judge: func(a response) verdict {
+			if a.status == http.StatusNotFound && u.shaky {
+				return no() // a chunk that was cut off has found out
+			}
 			var fault string
 			if offset, fault = u.offsetIn(a); fault != "" {
 				return wrong("%s", fault)
@@ -64,6 +67,9 @@ func (u *upload) ask() (offset int, err error) {
 			return done()
 		},
 	})
+	if err == nil && a.status == http.StatusNotFound {
+		err = errGone
+	}
 	return offset, err
 }
 
@@ -94,7 +100,7 @@ func (u *upload) check() error {
 		method: http.MethodGet,
 		path:   u.path,
 		judge: func(a response) verdict {
-			if a.status == http.StatusNotFound && u.ending != nil {
+			if a.status == http.StatusNotFound && (u.ending != nil || u.shaky) {
 				return no()
 			}
 			known = true
@@ -114,6 +120,8 @@ func (u *upload) check() error {
 			u.high = min(most, 1)
 		}
 		u.shaky = u.shaky || u.ending != nil
+	case u.shaky:
+		u.end() // its bytes were lost, or it was ended: what it touches tells
 	default:
 		u.end()
 		u.client.model.happened(u.ending) // an upload that is gone has become its blob, if it was to

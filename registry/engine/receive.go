@@ -36,19 +36,32 @@ type reception struct {
 // the reception tells where the upload stands, if that is known.
 func (e *Engine) begin(ctx context.Context, repo registry.Name, id registry.UploadID, c registry.Chunk) (*reception, error) {
 	r := &reception{engine: e}
-	claimed := e.claim(id)
 	var err error
-	r.upload, err = e.meta.Upload(ctx, repo, id)
-	switch {
-	case !claimed:
+	if c.Offset >= 0 {
+		// A chunk that comes too late, its client gone, must not be in the way of one that
+		// fits.
+		if r.upload, err = e.standing(ctx, repo, id, c); err != nil {
+			return r, err
+		}
+	}
+	claimed := e.claim(id)
+	r.upload, err = e.standing(ctx, repo, id, c)
+	if !claimed {
 		return r, errBusy
-	case err == nil && c.Offset >= 0 && c.Offset != r.upload.Received:
-		err = registry.ErrRangeInvalid.With("the chunk starts at byte %d but the upload stands at %d; go on there", c.Offset, r.upload.Received)
 	}
 	if err != nil {
 		e.release(id)
 	}
 	return r, err
+}
+
+// standing finds an upload and looks whether a chunk begins where it stands.
+func (e *Engine) standing(ctx context.Context, repo registry.Name, id registry.UploadID, c registry.Chunk) (meta.Upload, error) {
+	u, err := e.meta.Upload(ctx, repo, id)
+	if err == nil && c.Offset >= 0 && c.Offset != u.Received {
+		err = registry.ErrRangeInvalid.With("the chunk starts at byte %d but the upload stands at %d; go on there", c.Offset, u.Received)
+	}
+	return u, err
 }
 
 // end lets go of the upload.

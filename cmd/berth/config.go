@@ -74,6 +74,11 @@ func (f serveFlags) check() error {
 	if f.TLSCert != "" && len(f.TLSAuto) > 0 {
 		return fmt.Errorf("--tls-auto gets a certificate itself; leave out --tls-cert and --tls-key")
 	}
+	for _, host := range f.TLSAuto {
+		if !strings.Contains(host, ".") || net.ParseIP(host) != nil {
+			return fmt.Errorf("--tls-auto %q: ACME authorities certify full host names, such as registry.example.com", host)
+		}
+	}
 	if f.PublicURL != "" {
 		u, err := url.Parse(f.PublicURL)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path != "/" {

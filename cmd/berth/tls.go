@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type certificates struct {
 	cert, key string
 	auto      *autocert.Manager
+	hosts     []string // of auto
 	log       *slog.Logger
 
 	mu      sync.Mutex
@@ -34,7 +36,7 @@ func newCertificates(f serveFlags, log *slog.Logger) (*certificates, error) {
 	if !f.tls() {
 		return nil, nil
 	}
-	c := &certificates{cert: f.TLSCert, key: f.TLSKey, log: log}
+	c := &certificates{cert: f.TLSCert, key: f.TLSKey, hosts: f.TLSAuto, log: log}
 	if len(f.TLSAuto) > 0 {
 		c.auto = &autocert.Manager{
 			Prompt:     autocert.AcceptTOS,
@@ -51,9 +53,20 @@ func newCertificates(f serveFlags, log *slog.Logger) (*certificates, error) {
 
 func (c *certificates) config() *tls.Config {
 	if c.auto != nil {
-		return c.auto.TLSConfig()
+		config := c.auto.TLSConfig()
+		config.GetCertificate = c.getAuto
+		return config
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
+}
+
+// getAuto tells the operator why a host that should have a certificate has none.
+func (c *certificates) getAuto(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	certificate, err := c.auto.GetCertificate(hello)
+	if err != nil && slices.Contains(c.hosts, hello.ServerName) {
+		c.log.Error("no certificate could be got from the ACME authority", "host", hello.ServerName, "error", err)
+	}
+	return certificate, err
 }
 
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {

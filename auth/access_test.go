@@ -238,7 +238,7 @@ func TestRefusalsAreReported(t *testing.T) {
 		},
 	})
 	must(t, err)
-	if _, err := auth.Guard(&fakeRegistry{}, access).OpenBlob(t.Context(), "a", blob); err == nil {
+	if _, err := auth.Guard(&fakeRegistry{}, access).OpenBlob(t.Context(), "a", blob, registry.Span{}); err == nil {
 		t.Error("not refused")
 	}
 	if len(reported) != 1 || reported[0] != "anonymous ecr:GetDownloadUrlForLayer a" {

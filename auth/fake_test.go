@@ -47,7 +47,7 @@ func (f *fakeRegistry) StatBlob(context.Context, registry.Name, digest.Digest) (
 	return registry.Descriptor{}, nil
 }
 
-func (f *fakeRegistry) OpenBlob(context.Context, registry.Name, digest.Digest) (registry.Blob, error) {
+func (f *fakeRegistry) OpenBlob(context.Context, registry.Name, digest.Digest, registry.Span) (registry.Blob, error) {
 	f.called("OpenBlob")
 	return registry.Blob{}, nil
 }

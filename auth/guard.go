@@ -43,11 +43,11 @@ func (g *guard) StatBlob(ctx context.Context, repo registry.Name, d digest.Diges
 	return g.next.StatBlob(ctx, repo, d)
 }
 
-func (g *guard) OpenBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Blob, error) {
+func (g *guard) OpenBlob(ctx context.Context, repo registry.Name, d digest.Digest, span registry.Span) (registry.Blob, error) {
 	if err := g.require(ctx, repo, GetDownloadUrlForLayer); err != nil {
 		return registry.Blob{}, err
 	}
-	return g.next.OpenBlob(ctx, repo, d)
+	return g.next.OpenBlob(ctx, repo, d, span)
 }
 
 func (g *guard) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {

@@ -31,7 +31,7 @@ var guardCalls = []struct {
 		return err
 	}},
 	{"OpenBlob", []auth.Action{auth.GetDownloadUrlForLayer}, "pull", func(ctx context.Context, r registry.Registry, repo registry.Name) error {
-		_, err := r.OpenBlob(ctx, repo, blob)
+		_, err := r.OpenBlob(ctx, repo, blob, registry.Span{})
 		return err
 	}},
 	{"StatManifest", []auth.Action{auth.BatchGetImage}, "pull", func(ctx context.Context, r registry.Registry, repo registry.Name) error {
@@ -174,7 +174,7 @@ func TestGuardNeedsPushAndNotPullForPushing(t *testing.T) {
 	if _, err := guard.StartUpload(ctx, "a", "sha256"); err != nil {
 		t.Errorf("StartUpload: %v", err)
 	}
-	if _, err := guard.OpenBlob(ctx, "a", blob); !errors.Is(err, registry.ErrUnauthorized) {
+	if _, err := guard.OpenBlob(ctx, "a", blob, registry.Span{}); !errors.Is(err, registry.ErrUnauthorized) {
 		t.Errorf("OpenBlob: %v", err)
 	}
 }

@@ -17,7 +17,7 @@ func (Refusing) StatBlob(context.Context, Name, digest.Digest) (Descriptor, erro
 	return Descriptor{}, ErrUnsupported
 }
 
-func (Refusing) OpenBlob(context.Context, Name, digest.Digest) (Blob, error) {
+func (Refusing) OpenBlob(context.Context, Name, digest.Digest, Span) (Blob, error) {
 	return Blob{}, ErrUnsupported
 }
 

@@ -25,9 +25,11 @@ type Reader interface {
 	// Errors: ErrNameUnknown, ErrBlobUnknown.
 	StatBlob(ctx context.Context, repo Name, d digest.Digest) (Descriptor, error)
 
-	// OpenBlob opens a blob of repo; the caller closes its Content.
+	// OpenBlob opens a blob of repo; the caller closes its Content. span is what the
+	// caller means to read, so that no more is asked of a server behind the registry. The
+	// Content stands at its first byte even so and can be read anywhere.
 	// Errors: ErrNameUnknown, ErrBlobUnknown.
-	OpenBlob(ctx context.Context, repo Name, d digest.Digest) (Blob, error)
+	OpenBlob(ctx context.Context, repo Name, d digest.Digest, span Span) (Blob, error)
 
 	// StatManifest describes what ref names, without its bytes.
 	// Errors: ErrNameUnknown, ErrManifestUnknown.
@@ -118,6 +120,12 @@ type Lister interface {
 
 	// BlobRepositories lists repositories in which the blob is visible.
 	BlobRepositories(ctx context.Context, d digest.Digest, last Name, limit int) ([]Name, error)
+}
+
+// Span is a part of a blob. The zero Span is all of it.
+type Span struct {
+	Offset int64
+	Length int64 // zero: to the end
 }
 
 // Blob is an open blob.

@@ -109,9 +109,9 @@ func (s meteredStore) Resume(ctx context.Context, key blob.Key, state []byte) (w
 	return s.metrics.writer(w, err)
 }
 
-func (s meteredStore) Open(ctx context.Context, key blob.Key) (io.ReadSeekCloser, error) {
+func (s meteredStore) Open(ctx context.Context, key blob.Key, span blob.Span) (io.ReadSeekCloser, error) {
 	started := time.Now()
-	content, err := s.Store.Open(ctx, key)
+	content, err := s.Store.Open(ctx, key, span)
 	s.metrics.operation("open", started, err)
 	return content, err
 }

@@ -29,12 +29,12 @@ func (e *Engine) StatBlob(ctx context.Context, repo registry.Name, d digest.Dige
 }
 
 // OpenBlob implements [registry.Reader].
-func (e *Engine) OpenBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Blob, error) {
+func (e *Engine) OpenBlob(ctx context.Context, repo registry.Name, d digest.Digest, span registry.Span) (registry.Blob, error) {
 	b, err := e.meta.Blob(ctx, repo, d)
 	if err != nil {
 		return registry.Blob{}, err
 	}
-	content, err := e.open(ctx, b)
+	content, err := e.open(ctx, b, blob.Span(span))
 	if errors.Is(err, blob.ErrNotExist) {
 		e.log.ErrorContext(ctx, "the object of a blob is missing; berth fsck tells which images suffer",
 			"repository", repo, "digest", d, "key", b.Key)
@@ -44,9 +44,9 @@ func (e *Engine) OpenBlob(ctx context.Context, repo registry.Name, d digest.Dige
 }
 
 // open opens the bytes of a blob wherever they lie.
-func (e *Engine) open(ctx context.Context, b meta.Blob) (io.ReadSeekCloser, error) {
+func (e *Engine) open(ctx context.Context, b meta.Blob, span blob.Span) (io.ReadSeekCloser, error) {
 	if b.Key != "" {
-		return e.blobs.Open(ctx, b.Key)
+		return e.blobs.Open(ctx, b.Key, span)
 	}
 	content, err := e.meta.BlobContent(ctx, b.Digest)
 	return inMemory{bytes.NewReader(content)}, err

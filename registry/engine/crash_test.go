@@ -168,7 +168,7 @@ func TestCancelMeetsFinish(t *testing.T) {
 			if (finished == nil) == (cancelled == nil) {
 				t.Errorf("FinishUpload: %v, CancelUpload: %v", finished, cancelled)
 			}
-			if _, err := server.OpenBlob(t.Context(), "a", b.Digest); (err == nil) != (finished == nil) {
+			if _, err := server.OpenBlob(t.Context(), "a", b.Digest, registry.Span{}); (err == nil) != (finished == nil) {
 				t.Errorf("FinishUpload: %v, OpenBlob: %v", finished, err)
 			}
 			_, err = server.PutBlob(t.Context(), "a", b.Chunk(), b.Digest) // so that there is a blob in any case

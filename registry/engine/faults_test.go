@@ -71,7 +71,7 @@ func TestPushHealsLostObject(t *testing.T) {
 		for o := range s.All(t.Context()) {
 			want(t, "Delete", s.Delete(t.Context(), o.Key), nil)
 		}
-		_, err = e.OpenBlob(t.Context(), "a", b.Digest)
+		_, err = e.OpenBlob(t.Context(), "a", b.Digest, registry.Span{})
 		want(t, "OpenBlob of a lost object", err, registry.ErrBlobUnknown)
 
 		var wg sync.WaitGroup
@@ -83,7 +83,7 @@ func TestPushHealsLostObject(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		open, err := e.OpenBlob(t.Context(), "a", b.Digest)
+		open, err := e.OpenBlob(t.Context(), "a", b.Digest, registry.Span{})
 		want(t, "OpenBlob", err, nil)
 		open.Content.Close()
 		wantOnly(t, e, s, b)
@@ -105,7 +105,7 @@ func TestSparse(t *testing.T) {
 		want(t, "PutManifest", err, nil)
 	}
 	want(t, "DeleteManifest of a child", e.DeleteManifest(t.Context(), "sparse", child.Digest), registry.ErrManifestReferenced)
-	_, err := e.OpenBlob(t.Context(), "sparse", child.Blobs[0].Digest)
+	_, err := e.OpenBlob(t.Context(), "sparse", child.Blobs[0].Digest, registry.Span{})
 	want(t, "OpenBlob", err, registry.ErrBlobUnknown)
 	_, err = e.Inspect(t.Context(), engine.Check{Found: func(p engine.Problem) error { return errors.New(p.Message) }})
 	want(t, "Inspect", err, nil)
@@ -193,7 +193,7 @@ func TestInspect(t *testing.T) {
 func keyOf(t *testing.T, s blob.Store, b registrytest.Blob) blob.Key {
 	t.Helper()
 	for o := range s.All(t.Context()) {
-		content, err := s.Open(t.Context(), o.Key)
+		content, err := s.Open(t.Context(), o.Key, blob.Span{})
 		want(t, "Open", err, nil)
 		d, err := b.Digest.Algorithm().FromReader(content)
 		want(t, "reading", err, nil)

@@ -357,7 +357,7 @@ func (m *machine) compareRepository(t *rapid.T, repo registry.Name) {
 	for _, b := range modelBlobs {
 		both(t, m, "StatBlob", func(r registry.Registry) (registry.Descriptor, error) { return r.StatBlob(t.Context(), repo, b.Digest) })
 		both(t, m, "OpenBlob", func(r registry.Registry) ([]byte, error) {
-			open, err := r.OpenBlob(t.Context(), repo, b.Digest)
+			open, err := r.OpenBlob(t.Context(), repo, b.Digest, registry.Span{})
 			if err != nil {
 				return nil, err
 			}

@@ -192,7 +192,7 @@ func (r *reception) digest() digest.Digest {
 
 // digest reads the bytes of a blob through a hash.
 func (e *Engine) digest(ctx context.Context, b meta.Blob, alg digest.Algorithm) (digest.Digest, error) {
-	content, err := e.open(ctx, b)
+	content, err := e.open(ctx, b, blob.Span{})
 	if err != nil {
 		return "", err
 	}

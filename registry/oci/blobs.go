@@ -13,7 +13,7 @@ import (
 
 // getBlob is end-2, with ranges and conditions as RFC 9110 has them.
 func (s *Server) getBlob(w http.ResponseWriter, r *http.Request, q request) error {
-	b, err := s.registry.OpenBlob(r.Context(), q.repo, q.reference.Digest)
+	b, err := s.registry.OpenBlob(r.Context(), q.repo, q.reference.Digest, wanted(r))
 	if err != nil {
 		return err
 	}

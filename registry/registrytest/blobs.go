@@ -23,7 +23,7 @@ func testBlobIsReadAsPushed(x *suite) {
 func testBlobSeeks(x *suite) {
 	b := NewBlob(1, 100_000)
 	x.putBlob(repo, b)
-	open, err := x.OpenBlob(x.ctx, repo, b.Digest)
+	open, err := x.OpenBlob(x.ctx, repo, b.Digest, registry.Span{})
 	x.want("OpenBlob", err, nil)
 	defer open.Content.Close()
 	for _, offset := range []int64{70_000, 0, 99_999, 100_000} {

@@ -67,7 +67,7 @@ func (x *suite) wantBlob(repo registry.Name, b Blob) {
 	stat, err := x.StatBlob(x.ctx, repo, b.Digest)
 	x.want("StatBlob", err, nil)
 	x.wantDescriptor("StatBlob", stat, b.Descriptor)
-	open, err := x.OpenBlob(x.ctx, repo, b.Digest)
+	open, err := x.OpenBlob(x.ctx, repo, b.Digest, registry.Span{})
 	x.want("OpenBlob", err, nil)
 	defer open.Content.Close()
 	x.same("OpenBlob and StatBlob", open.Descriptor, stat)
@@ -82,7 +82,7 @@ func (x *suite) wantNoBlob(repo registry.Name, b Blob, kind error) {
 	x.Helper()
 	_, err := x.StatBlob(x.ctx, repo, b.Digest)
 	x.want("StatBlob", err, kind)
-	_, err = x.OpenBlob(x.ctx, repo, b.Digest)
+	_, err = x.OpenBlob(x.ctx, repo, b.Digest, registry.Span{})
 	x.want("OpenBlob", err, kind)
 }
 

@@ -86,12 +86,12 @@ func describeBlob(d digest.Digest, b []byte) registry.Descriptor {
 
 // StatBlob implements [registry.Reader].
 func (m *Memory) StatBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Descriptor, error) {
-	b, err := m.OpenBlob(ctx, repo, d)
+	b, err := m.OpenBlob(ctx, repo, d, registry.Span{})
 	return b.Descriptor, err
 }
 
 // OpenBlob implements [registry.Reader].
-func (m *Memory) OpenBlob(_ context.Context, repo registry.Name, d digest.Digest) (registry.Blob, error) {
+func (m *Memory) OpenBlob(_ context.Context, repo registry.Name, d digest.Digest, _ registry.Span) (registry.Blob, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, err := m.find(repo)

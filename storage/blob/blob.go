@@ -24,6 +24,12 @@ var (
 	ErrFull     = errors.New("blob: storage is full")
 	// ErrLost says that the bytes of a suspended write are not all there any more.
 	ErrLost = errors.New("blob: unfinished object is gone")
+	// ErrUnavailable says that the store cannot be reached, or asks for patience; the
+	// same call may succeed later.
+	ErrUnavailable = errors.New("blob: storage is not available")
+	// ErrYield asks a writer whose bytes come slowly for the memory it holds, which
+	// others wait for: Suspend, and Resume to go on.
+	ErrYield = errors.New("blob: the writer has to make room")
 )
 
 // Key names an object: two hexadecimal digits that spread objects over folders, a
@@ -47,16 +53,24 @@ func ParseKey(s string) (Key, error) {
 	return Key(s), nil
 }
 
+// Span is a part of an object. The zero Span is all of it.
+type Span struct {
+	Offset int64
+	Length int64 // zero: to the end
+}
+
 // Store keeps objects. It is safe for concurrent use; a single key has one writer
 // at a time, which the caller sees to.
 //
 // A context covers the call it is given to, not the [Writer] or reader the call
 // returns. A call whose context is done before it starts answers the context's
-// error and changes nothing.
+// error and changes nothing. Any call may answer ErrUnavailable.
 type Store interface {
 	// Create begins the object of key. Nothing can be read under key before Commit.
 	// A caller that died before it had noted anything begins again: what its first
-	// attempt left under key is replaced, by Commit at the latest. Errors: ErrFull.
+	// attempt left under key is replaced, by Commit at the latest. If that attempt was
+	// committed, a driver may instead answer Commit with ErrLost, or succeed if the bytes
+	// are the same. Errors: ErrFull.
 	Create(ctx context.Context, key Key) (Writer, error)
 
 	// Resume continues the object of key where [Writer.Suspend] left it; whatever was
@@ -72,9 +86,11 @@ type Store interface {
 	// begun, is left alone without an error.
 	Discard(ctx context.Context, key Key, state []byte) error
 
-	// Open opens a committed object for reading; on a disk the result is an *os.File.
-	// Errors: ErrNotExist.
-	Open(ctx context.Context, key Key) (io.ReadSeekCloser, error)
+	// Open opens a committed object for reading from its beginning on; on a disk the
+	// result is an *os.File. span is what the caller means to read, so that a driver need
+	// not ask a server for more; a Seek elsewhere may cost another request. One beyond
+	// the end is no error. Errors: ErrNotExist.
+	Open(ctx context.Context, key Key, span Span) (io.ReadSeekCloser, error)
 
 	// Size is the number of bytes of a committed object. Errors: ErrNotExist.
 	Size(ctx context.Context, key Key) (int64, error)
@@ -104,7 +120,7 @@ type Object struct {
 type Writer interface {
 	// Write appends. After a short write the error tells why, ErrFull among others,
 	// and the bytes that were counted are kept: Suspend and, once there is room, Write
-	// go on after them.
+	// go on after them. After ErrYield, Suspend comes next.
 	io.Writer
 
 	// Suspend makes what was written durable and ends this writer. The state it

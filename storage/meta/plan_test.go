@@ -107,8 +107,8 @@ func everything(t *testing.T, db *meta.DB) {
 		e.StatManifest(ctx, "a", ref)
 		e.Manifest(ctx, "a", ref)
 	}
-	e.OpenBlob(ctx, "a", image.Blobs[0].Digest)
-	e.OpenBlob(ctx, "none", image.Blobs[0].Digest)
+	e.OpenBlob(ctx, "a", image.Blobs[0].Digest, registry.Span{})
+	e.OpenBlob(ctx, "none", image.Blobs[0].Digest, registry.Span{})
 	e.Repositories(ctx, "", 10)
 	e.Tags(ctx, "a", "", 10)
 	e.BlobRepositories(ctx, image.Blobs[0].Digest, "", 10)

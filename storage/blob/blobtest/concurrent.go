@@ -66,7 +66,7 @@ func live(ctx context.Context, s blob.Store, n int) error {
 	if err := s.Delete(ctx, key); err != nil {
 		return fmt.Errorf("in Delete: %w", err)
 	}
-	if _, err := s.Open(ctx, key); !errors.Is(err, blob.ErrNotExist) {
+	if _, err := s.Open(ctx, key, blob.Span{}); !errors.Is(err, blob.ErrNotExist) {
 		return fmt.Errorf("in Open after Delete: %v", err)
 	}
 	return nil

@@ -21,7 +21,7 @@ func testCancelled(t *testing.T, s blob.Store) {
 		"Create":  func() error { _, err := s.Create(ctx, blob.NewKey()); return err },
 		"Resume":  func() error { _, err := s.Resume(ctx, unfinished, state); return err },
 		"Discard": func() error { return s.Discard(ctx, unfinished, state) },
-		"Open":    func() error { _, err := s.Open(ctx, committed); return err },
+		"Open":    func() error { _, err := s.Open(ctx, committed, blob.Span{}); return err },
 		"Size":    func() error { _, err := s.Size(ctx, committed); return err },
 		"Delete":  func() error { return s.Delete(ctx, committed) },
 		"All": func() (err error) {

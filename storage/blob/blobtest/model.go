@@ -159,7 +159,7 @@ func (m *model) delete(rt *rapid.T) {
 func (m *model) read(rt *rapid.T) {
 	key, o := m.pick(rt, func(*modelObject) bool { return true })
 	if !o.committed {
-		if _, err := m.Open(m.t.Context(), key); !errors.Is(err, blob.ErrNotExist) {
+		if _, err := m.Open(m.t.Context(), key, blob.Span{}); !errors.Is(err, blob.ErrNotExist) {
 			rt.Fatalf("Open: %v; want ErrNotExist", err)
 		}
 		return
@@ -167,7 +167,7 @@ func (m *model) read(rt *rapid.T) {
 	if err := compare(m.t.Context(), m, key, o.bytes); err != nil {
 		rt.Fatal(err)
 	}
-	r, err := m.Open(m.t.Context(), key)
+	r, err := m.Open(m.t.Context(), key, blob.Span{})
 	if err != nil {
 		rt.Fatalf("Open: %v", err)
 	}

@@ -67,7 +67,7 @@ func testReaders(t *testing.T, s blob.Store) {
 }
 
 func readRanges(ctx context.Context, s blob.Store, key blob.Key, b []byte, i int64) error {
-	r, err := s.Open(ctx, key)
+	r, err := s.Open(ctx, key, blob.Span{})
 	if err != nil {
 		return err
 	}

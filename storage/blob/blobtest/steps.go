@@ -102,7 +102,7 @@ func put(t *testing.T, s blob.Store, n int) (blob.Key, []byte) {
 
 func open(t *testing.T, s blob.Store, key blob.Key) io.ReadSeekCloser {
 	t.Helper()
-	r, err := s.Open(t.Context(), key)
+	r, err := s.Open(t.Context(), key, blob.Span{})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -124,7 +124,7 @@ func compare(ctx context.Context, s blob.Store, key blob.Key, want []byte) error
 	if err != nil {
 		return err
 	}
-	r, err := s.Open(ctx, key)
+	r, err := s.Open(ctx, key, blob.Span{})
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func compare(ctx context.Context, s blob.Store, key blob.Key, want []byte) error
 // checkAbsent fails if key can be read.
 func checkAbsent(t *testing.T, s blob.Store, key blob.Key) {
 	t.Helper()
-	if r, err := s.Open(t.Context(), key); !errors.Is(err, blob.ErrNotExist) {
+	if r, err := s.Open(t.Context(), key, blob.Span{}); !errors.Is(err, blob.ErrNotExist) {
 		t.Fatalf("Open: %v, %v; want ErrNotExist", r, err)
 	}
 	if n, err := s.Size(t.Context(), key); !errors.Is(err, blob.ErrNotExist) {

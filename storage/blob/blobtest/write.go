@@ -2,6 +2,7 @@ package blobtest
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"berth/storage/blob"
@@ -107,11 +108,16 @@ func testCreateAgain(t *testing.T, s blob.Store) {
 		t.Run(name, func(t *testing.T) {
 			key, b := blob.NewKey(), content(smallSize)
 			w := create(t, s, key)
-			write(t, w, content(2*smallSize))
+			first := content(2 * smallSize)
+			write(t, w, first)
 			attempt(w)
 			w = create(t, s, key)
 			write(t, w, b)
-			commit(t, w)
+			if err := w.Commit(t.Context()); name == "committed" && errors.Is(err, blob.ErrLost) {
+				b = first // which the driver may keep
+			} else if err != nil {
+				t.Fatalf("Commit: %v", err)
+			}
 			check(t, s, key, b)
 		})
 	}
@@ -140,7 +146,7 @@ func testContextOfCreate(t *testing.T, s blob.Store) {
 	commit(t, w)
 
 	ctx, cancel = context.WithCancel(t.Context())
-	r, err := s.Open(ctx, key)
+	r, err := s.Open(ctx, key, blob.Span{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func BenchmarkOpen(b *testing.B) {
 	write(b, s, key, make([]byte, 4<<10), 4<<10)
 	b.ReportAllocs()
 	for b.Loop() {
-		r, err := s.Open(context.Background(), key)
+		r, err := s.Open(context.Background(), key, blob.Span{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -171,7 +171,7 @@ func (s *Store) Discard(ctx context.Context, key blob.Key, _ []byte) error {
 }
 
 // Open opens a file of objects. The result is an *os.File.
-func (s *Store) Open(ctx context.Context, key blob.Key) (io.ReadSeekCloser, error) {
+func (s *Store) Open(ctx context.Context, key blob.Key, _ blob.Span) (io.ReadSeekCloser, error) {
 	if err := begin(ctx, key); err != nil {
 		return nil, err
 	}

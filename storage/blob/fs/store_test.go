@@ -70,7 +70,7 @@ func TestReaderIsFile(t *testing.T) {
 	if err := w.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Open(t.Context(), key)
+	r, err := s.Open(t.Context(), key, blob.Span{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestNoKeyLeavesTheFolder(t *testing.T) {
 		if _, err := s.Resume(t.Context(), key, []byte("0")); err == nil || errors.Is(err, blob.ErrLost) {
 			t.Errorf("Resume %q: %v", key, err)
 		}
-		if _, err := s.Open(t.Context(), key); err == nil || errors.Is(err, blob.ErrNotExist) {
+		if _, err := s.Open(t.Context(), key, blob.Span{}); err == nil || errors.Is(err, blob.ErrNotExist) {
 			t.Errorf("Open %q: %v", key, err)
 		}
 		if _, err := s.Size(t.Context(), key); err == nil || errors.Is(err, blob.ErrNotExist) {
@@ -177,7 +177,7 @@ func TestSymlinksAreNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Open(t.Context(), key); err == nil {
+	if _, err := s.Open(t.Context(), key, blob.Span{}); err == nil {
 		t.Error("Open: no error")
 	}
 	if _, err := s.Resume(t.Context(), key, []byte("0")); err == nil {
@@ -265,7 +265,7 @@ func TestDescriptors(t *testing.T) {
 			key, w := begun(t, s, []byte("layer"))
 			w.Commit(ctx)
 			w.Close()
-			if r, err := s.Open(t.Context(), key); err == nil {
+			if r, err := s.Open(t.Context(), key, blob.Span{}); err == nil {
 				r.Close()
 			}
 			key, w = begun(t, s, []byte("layer"))

@@ -109,7 +109,7 @@ func (s *Store) remove(ctx context.Context, key blob.Key, committed bool) error 
 }
 
 // Open reads the bytes of a committed object where they are.
-func (s *Store) Open(ctx context.Context, key blob.Key) (io.ReadSeekCloser, error) {
+func (s *Store) Open(ctx context.Context, key blob.Key, _ blob.Span) (io.ReadSeekCloser, error) {
 	b, err := s.committed(ctx, key)
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func (f dataFlags) openDatabase(ctx context.Context) (*meta.DB, error) {
 	if err := f.mustExist(); err != nil {
 		return nil, err
 	}
-	return meta.Open(ctx, f.database(), meta.Options{Readers: 2})
+	return meta.Open(ctx, f.database(), meta.Options{Connections: 2})
 }
 
 // mustExist keeps a mistyped --data from making an empty registry.

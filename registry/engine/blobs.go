@@ -90,7 +90,7 @@ func (e *Engine) MountBlob(ctx context.Context, repo, from registry.Name, d dige
 // use them, and garbage collection finds out.
 func (e *Engine) DeleteBlob(ctx context.Context, repo registry.Name, d digest.Digest) error {
 	return e.meta.Update(ctx, func(tx *meta.Tx) error {
-		r, err := tx.Repository(ctx, repo)
+		r, err := tx.LockRepository(ctx, repo)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,10 @@ import (
 	"berth/storage/blob/fs"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
+	"berth/storage/meta/pgtest"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // openDB returns a new database that is closed when the test ends.
 func openDB(t testing.TB) *meta.DB {
@@ -27,7 +30,18 @@ func openDB(t testing.TB) *meta.DB {
 func openDBAt(t testing.TB) (*meta.DB, string) {
 	t.Helper()
 	url := "sqlite:" + filepath.Join(t.TempDir(), "berth.db")
-	db, err := meta.Open(context.Background(), url, meta.Options{})
+	return openURL(t, url), url
+}
+
+// openPostgres returns a new database on a server.
+func openPostgres(t testing.TB) *meta.DB {
+	t.Helper()
+	return openURL(t, pgtest.Database(t))
+}
+
+func openURL(t testing.TB, url string) *meta.DB {
+	t.Helper()
+	db, err := meta.Open(context.Background(), url, meta.Options{Connections: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +50,7 @@ func openDBAt(t testing.TB) (*meta.DB, string) {
 			t.Error(err)
 		}
 	})
-	return db, url
+	return db
 }
 
 func openFS(t testing.TB) blob.Store {
@@ -63,6 +77,10 @@ func TestContractWithSmallBlobs(t *testing.T) {
 
 func TestContractOnDisk(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) registry.Registry { return engine.New(openDB(t), openFS(t), open) })
+}
+
+func TestContractOnPostgres(t *testing.T) {
+	registrytest.Run(t, func(t *testing.T) registry.Registry { return engine.New(openPostgres(t), mem.New(), small) })
 }
 
 // TestContractBehindGuard shows that a guard changes nothing for those who may do

@@ -130,7 +130,7 @@ func missingError(repo registry.Name, missing []digest.Digest) error {
 // DeleteManifest implements [registry.Deleter].
 func (e *Engine) DeleteManifest(ctx context.Context, repo registry.Name, d digest.Digest) error {
 	return e.meta.Update(ctx, func(tx *meta.Tx) error {
-		r, err := tx.Repository(ctx, repo)
+		r, err := tx.LockRepository(ctx, repo)
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func (e *Engine) DeleteRepository(ctx context.Context, name registry.Name, force
 	const step = 200
 	for done := false; !done; {
 		err := e.meta.Update(ctx, func(tx *meta.Tx) error {
-			r, err := tx.Repository(ctx, name)
+			r, err := tx.LockRepository(ctx, name)
 			if err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func (e *Engine) deleteManifests(ctx context.Context, name registry.Name) error 
 	for deleted := 0; ; {
 		var page []digest.Digest
 		err := e.meta.Update(ctx, func(tx *meta.Tx) error {
-			r, err := tx.Repository(ctx, name)
+			r, err := tx.LockRepository(ctx, name)
 			if err != nil {
 				return err
 			}

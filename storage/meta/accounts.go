@@ -15,6 +15,9 @@ var _ auth.Store = (*DB)(nil)
 // command line beside a running server, after this time at the latest.
 const generationLife = 100 * time.Millisecond
 
+// accountsChanged is what other processes are told.
+const accountsChanged = "accounts"
+
 // generation is the counter of account changes as it was last read.
 type generation struct {
 	value  int64
@@ -47,8 +50,7 @@ func (db *DB) Account(ctx context.Context, name string) (auth.Account, error) {
 
 // Accounts implements [auth.Store].
 func (db *DB) Accounts(ctx context.Context, after string, limit int) ([]auth.Account, error) {
-	rows, err := db.run.query(ctx, selectAccount+` WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
-	return collect(rows, err, scanAccount)
+	return collect(ctx, db.run, scanAccount, selectAccount+` WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
 }
 
 // CreateAccount implements [auth.Store].
@@ -100,19 +102,21 @@ func (db *DB) changeAccounts(ctx context.Context, change func(*Tx) error) error 
 	defer db.generation.Store(nil)
 	defer db.accountChanges.Add(1)
 	return db.Update(ctx, func(tx *Tx) error {
+		// First, because it makes others who change accounts wait.
+		if _, err := tx.exec(ctx, `UPDATE generations SET value = value + 1 WHERE name = 'accounts'`); err != nil {
+			return err
+		}
 		if err := change(tx); err != nil {
 			return err
 		}
-		_, err := tx.exec(ctx, `UPDATE generations SET value = value + 1 WHERE name = 'accounts'`)
-		return err
+		return tx.notify(ctx, accountsChanged)
 	})
 }
 
 const selectAccount = `SELECT name, kind, secret, disabled, expires_at, created_at FROM accounts`
 
 func (q queries) account(ctx context.Context, name string) (auth.Account, error) {
-	rows, err := q.run.query(ctx, selectAccount+` WHERE name = ?`, name)
-	found, err := collect(rows, err, scanAccount)
+	found, err := collect(ctx, q.run, scanAccount, selectAccount+` WHERE name = ?`, name)
 	if err == nil && len(found) == 0 {
 		err = auth.ErrAccountUnknown
 	}

@@ -59,11 +59,10 @@ func (q queries) BlobContent(ctx context.Context, d digest.Digest) ([]byte, erro
 
 // Blobs lists all blobs by digest, for checks that walk the whole registry.
 func (q queries) Blobs(ctx context.Context, last digest.Digest, limit int) ([]Blob, error) {
-	rows, err := q.run.query(ctx, `SELECT digest, object_key, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?`,
-		string(last), limit)
-	return collect(rows, err, func(rows *sql.Rows) (b Blob, err error) {
+	return collect(ctx, q.run, func(rows *sql.Rows) (b Blob, err error) {
 		return b, rows.Scan(&b.Digest, &b.Key, &b.Size)
-	})
+	}, `SELECT digest, object_key, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?`,
+		string(last), limit)
 }
 
 // ObjectKeys lists the keys under which blobs and uploads lie, for checks that walk
@@ -75,10 +74,9 @@ func (q queries) ObjectKeys(ctx context.Context, each func(blob.Key)) error {
 		`SELECT id, object_key FROM uploads WHERE id > ? ORDER BY id LIMIT ?`,
 	} {
 		for last, n := "", page; n == page; {
-			rows, err := q.run.query(ctx, query, last, page)
-			keys, err := collect(rows, err, func(rows *sql.Rows) (key blob.Key, err error) {
+			keys, err := collect(ctx, q.run, func(rows *sql.Rows) (key blob.Key, err error) {
 				return key, rows.Scan(&last, &key)
-			})
+			}, query, last, page)
 			if err != nil {
 				return err
 			}
@@ -93,12 +91,11 @@ func (q queries) ObjectKeys(ctx context.Context, each func(blob.Key)) error {
 
 // BlobRepositories lists repositories in which a blob is visible.
 func (q queries) BlobRepositories(ctx context.Context, d digest.Digest, last registry.Name, limit int) ([]registry.Name, error) {
-	rows, err := q.run.query(ctx, `SELECT r.name
+	return collect(ctx, q.run, scanOne[registry.Name], `SELECT r.name
 		FROM blobs b
 		JOIN repository_blobs rb ON rb.blob_id = b.id
 		JOIN repositories r ON r.id = rb.repository_id
 		WHERE b.digest = ? AND r.name > ? ORDER BY r.name LIMIT ?`, string(d), string(last), limit)
-	return collect(rows, err, scanOne[registry.Name])
 }
 
 // PutBlob records a blob whose object is whole. If the digest is known already the

@@ -1,6 +1,31 @@
 package meta
 
-// dialect is where databases differ. Everything else is written once.
+import (
+	"context"
+	"database/sql"
+
+	"github.com/pressly/goose/v3"
+)
+
+// database is where the rows are. Everything that is not here is written once for both.
+type database interface {
+	dialect
+	runner // of single statements, outside any transaction
+
+	// update is [DB.Update] and, if relaxed, [DB.UpdateRelaxed].
+	update(ctx context.Context, relaxed bool, fn func(*Tx) error) error
+
+	// shared reports whether other servers use the same database.
+	shared() bool
+
+	// migrations is what goose changes the schema through.
+	migrations() (*sql.DB, goose.Dialect, []goose.ProviderOption, error)
+
+	ping(ctx context.Context) error
+	close() error
+}
+
+// dialect is where the SQL of databases differs.
 type dialect interface {
 	// schemaTypes are the words that migrations leave open.
 	schemaTypes() schemaTypes
@@ -8,15 +33,21 @@ type dialect interface {
 	// rebind turns the ? of our statements into what the driver expects.
 	rebind(query string) string
 
-	// begin starts a transaction that will write.
-	begin() string
+	// lock is an expression that, in the columns of a query, locks what id names until
+	// the transaction ends: for itself alone or together with others that do not ask for
+	// it alone. Where one transaction writes at a time there is nothing to lock.
+	lock(id string, alone bool) string
+
+	// notify is a statement with one parameter that tells other servers, when the
+	// transaction commits, what has changed; empty if there are none.
+	notify() string
 
 	// translate turns what a driver says into an error of the registry, where there
 	// is one that fits.
 	translate(err error) error
 }
 
-// schemaTypes are the column types that have different names.
+// schemaTypes are what databases have different words for.
 type schemaTypes struct {
 	ID    string // a primary key that counts by itself
 	Text  string // a string that sorts by its bytes
@@ -25,4 +56,8 @@ type schemaTypes struct {
 	// Clustered ends a table that is best kept in the order of its primary key: one
 	// tree less to write where the database would keep rows and key apart.
 	Clustered string
+
+	// Uncompressed is what follows ALTER TABLE … ALTER COLUMN … to keep a database from
+	// trying to compress what is compressed already; empty where it never does.
+	Uncompressed string
 }

@@ -10,7 +10,8 @@ import (
 // Queries are the texts of the statements that db has run so far.
 func Queries(db *DB) []string {
 	all := map[string]bool{}
-	for _, s := range []*statements{db.run.(*statements), db.writer.run} {
+	file := db.database.(*sqliteDatabase)
+	for _, s := range []*statements{file.statements, file.writer.run} {
 		s.kept.Range(func(query, _ any) bool {
 			all[query.(string)] = true
 			return true
@@ -22,7 +23,7 @@ func Queries(db *DB) []string {
 // Plan is how the database goes about a query, a line for each step.
 func Plan(ctx context.Context, db *DB, query string) ([]string, error) {
 	args := make([]any, strings.Count(query, "?"))
-	rows, err := db.reads.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	rows, err := db.database.(*sqliteDatabase).reads.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -11,13 +11,12 @@ var _ token.KeyStore = (*DB)(nil)
 
 // Keys implements [token.KeyStore].
 func (db *DB) Keys(ctx context.Context) ([]token.Key, error) {
-	rows, err := db.run.query(ctx, `SELECT id, private_key, created_at FROM signing_keys ORDER BY created_at, id`)
-	return collect(rows, err, func(rows *sql.Rows) (k token.Key, err error) {
+	return collect(ctx, db.run, func(rows *sql.Rows) (k token.Key, err error) {
 		var created int64
 		err = rows.Scan(&k.ID, &k.Private, &created)
 		k.CreatedAt = fromMicros(created)
 		return k, err
-	})
+	}, `SELECT id, private_key, created_at FROM signing_keys ORDER BY created_at, id`)
 }
 
 // AddKey implements [token.KeyStore].

@@ -15,11 +15,12 @@ import (
 	"berth/auth/token"
 	"berth/registry"
 	"berth/storage/meta"
+	"berth/storage/meta/pgtest"
 )
 
 // Variables that name the database in a process of its own, and what it does.
 const (
-	opener = "BERTH_META_OPENER" // opens it, writes a little, closes it
+	opener = "BERTH_META_OPENER" // opens the URL, writes a little, closes it
 	victim = "BERTH_META_VICTIM" // writes until it is killed
 )
 
@@ -29,13 +30,13 @@ func TestMain(m *testing.M) {
 	} else if path := os.Getenv(victim); path != "" {
 		beVictim(path)
 	} else {
-		os.Exit(m.Run())
+		pgtest.Main(m)
 	}
 }
 
 func beOpener(path string) {
 	ctx := context.Background()
-	db, err := meta.Open(ctx, "sqlite:"+path, meta.Options{})
+	db, err := meta.Open(ctx, path, meta.Options{})
 	if err == nil {
 		err = errors.Join(db.Update(ctx, ensure(ctx, "a")), db.Close())
 	}

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 
@@ -54,9 +55,8 @@ func (q queries) whyNoManifest(ctx context.Context, repo registry.Name, ref regi
 
 // Manifests lists the digests of a repository's manifests after last.
 func (q queries) Manifests(ctx context.Context, r Repository, last digest.Digest, limit int) ([]digest.Digest, error) {
-	rows, err := q.run.query(ctx, `SELECT digest FROM manifests WHERE repository_id = ? AND digest > ? ORDER BY digest LIMIT ?`,
+	return collect(ctx, q.run, scanOne[digest.Digest], `SELECT digest FROM manifests WHERE repository_id = ? AND digest > ? ORDER BY digest LIMIT ?`,
 		r.ID, string(last), limit)
-	return collect(rows, err, scanOne[digest.Digest])
 }
 
 // maxReferrersPage bounds the descriptors of one page of referrers, in bytes, so that
@@ -77,24 +77,26 @@ func (q queries) Referrers(ctx context.Context, repo registry.Name, find registr
 		query += ` AND artifact_type = ?`
 		args = append(args, find.ArtifactType)
 	}
-	rows, err := q.run.query(ctx, query+` ORDER BY digest LIMIT ?`, append(args, find.Limit+1)...)
-	if err != nil {
-		return nil, false, err
-	}
-	defer rows.Close()
-	for size := 0; rows.Next(); {
+	size := 0
+	err = q.run.query(ctx, func(rows *sql.Rows) error {
 		var found registry.Referrer
 		if err := rows.Scan(&found.Digest, &found.JSON); err != nil {
-			return nil, false, err
+			return err
 		}
 		size += len(found.JSON)
 		if len(page) == find.Limit || len(page) > 0 && size > maxReferrersPage {
-			return page, true, nil
+			return errPageFull
 		}
 		page = append(page, found)
+		return nil
+	}, query+` ORDER BY digest LIMIT ?`, append(args, find.Limit+1)...)
+	if errors.Is(err, errPageFull) {
+		return page, true, nil
 	}
-	return page, false, rows.Err()
+	return page, false, err
 }
+
+var errPageFull = errors.New("the page is full")
 
 // ManifestID finds a manifest of a repository. Errors: ErrManifestUnknown.
 func (tx *Tx) ManifestID(ctx context.Context, r Repository, d digest.Digest) (int64, error) {
@@ -167,9 +169,8 @@ func (tx *Tx) DeleteManifest(ctx context.Context, r Repository, d digest.Digest)
 	if err != nil {
 		return err
 	}
-	rows, err := tx.run.query(ctx, `SELECT m.digest FROM manifest_children e JOIN manifests m ON m.id = e.manifest_id
+	parents, err := collect(ctx, tx.run, scanOne[string], `SELECT m.digest FROM manifest_children e JOIN manifests m ON m.id = e.manifest_id
 		WHERE e.repository_id = ? AND e.digest = ? ORDER BY m.digest LIMIT 5`, r.ID, string(d))
-	parents, err := collect(rows, err, scanOne[string])
 	if err != nil {
 		return err
 	}
@@ -177,8 +178,7 @@ func (tx *Tx) DeleteManifest(ctx context.Context, r Repository, d digest.Digest)
 		return registry.ErrManifestReferenced.With("the manifest belongs to the index %s; delete that first", strings.Join(parents, ", ")).
 			WithDetail(map[string]any{"indexes": parents})
 	}
-	rows, err = tx.run.query(ctx, `SELECT digest FROM manifest_blobs WHERE manifest_id = ?`, id)
-	blobs, err := collect(rows, err, scanOne[string])
+	blobs, err := collect(ctx, tx.run, scanOne[string], `SELECT digest FROM manifest_blobs WHERE manifest_id = ?`, id)
 	if err != nil {
 		return err
 	}

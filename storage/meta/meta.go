@@ -9,14 +9,11 @@ package meta
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -26,104 +23,99 @@ import (
 type DB struct {
 	queries // each on its own, outside any transaction
 
-	dialect dialect
-	reads   *sql.DB
-	writes  *sql.DB
-	writer  *writer
-	log     *os.File // the write-ahead log, which is synced
-	closing sync.Once
-
+	database       database
 	generation     atomic.Pointer[generation] // nil when it has to be read
-	accountChanges atomic.Int64               // made through this DB
+	accountChanges atomic.Int64               // made through this DB, or heard of
 }
 
 // Options are the knobs of [Open]. The zero value works.
 type Options struct {
-	Readers int // connections that read at the same time; zero means 8
-	Logger  *slog.Logger
+	// Connections bounds those to the database: on SQLite, which has one more that
+	// writes, those that read at the same time, 8 if it is zero; on PostgreSQL all but
+	// one that listens, 20 if it is zero.
+	Connections int
+	Logger      *slog.Logger
 
 	// Observe, if set, is told how long a transaction took, from its being asked for
 	// to its being durable, and how many others shared its commit.
 	Observe func(took time.Duration, shared int)
 }
 
-// Open opens the database at rawURL, sqlite:PATH, and brings its schema up to date.
+// Open opens the database at rawURL and brings its schema up to date. It is
+// sqlite:PATH, or postgres://… as libpq has it.
+// https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
-	if opts.Readers == 0 {
-		opts.Readers = 8
-	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	scheme, path, _ := strings.Cut(rawURL, ":")
-	if scheme != "sqlite" || path == "" {
-		if u, err := url.Parse(rawURL); err == nil {
-			rawURL = u.Redacted()
-		}
-		return nil, fmt.Errorf("database %q: only sqlite:PATH is supported", rawURL)
+	if opts.Observe == nil {
+		opts.Observe = func(time.Duration, int) {}
 	}
-	d := sqliteDialect{}
-	reads, writes, err := d.open(path, opts.Readers)
+	db := &DB{}
+	var err error
+	switch scheme, rest, _ := strings.Cut(rawURL, ":"); {
+	case scheme == "sqlite" && rest != "":
+		db.database, err = openSQLite(ctx, rest, opts)
+	case scheme == "postgres" || scheme == "postgresql":
+		db.database, err = openPostgres(ctx, rawURL, opts, db.heard)
+	default:
+		err = errors.New("it should be sqlite:PATH or postgres://…")
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("database %q: %w", redact(rawURL), err)
 	}
-	db := &DB{dialect: d, reads: reads, writes: writes}
-	db.queries = queries{run: newStatements(d, reads)}
-	if err := db.prepare(ctx, d, path, opts); err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", rawURL, err), db.Close())
-	}
+	db.queries = queries{run: db.database, dialect: db.database}
 	return db, nil
 }
 
-func (db *DB) prepare(ctx context.Context, d sqliteDialect, path string, opts Options) error {
-	if err := migrate(ctx, d, db.writes, opts.Logger); err != nil {
-		return err
+// redact hides the password of a URL, and all of one that cannot be understood.
+func redact(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "…"
 	}
-	var err error
-	if db.log, err = d.openLog(path); err != nil {
-		return err
+	return u.Redacted()
+}
+
+// heard is called with what another process says it has changed. An empty word means
+// that words may have been missed.
+func (db *DB) heard(changed string) {
+	if changed == "" || changed == accountsChanged {
+		db.accountChanges.Add(1)
+		db.generation.Store(nil)
 	}
-	db.writer, err = startWriter(ctx, d, db.writes, func() error { return datasync(db.log) }, opts.Observe)
-	return err
 }
 
 // Close waits for the transactions under way and closes the database. A second call
 // does nothing.
-func (db *DB) Close() error {
-	var err error
-	db.closing.Do(func() {
-		if db.writer != nil {
-			db.writer.close()
-		}
-		err = errors.Join(db.reads.Close(), db.writes.Close())
-		if db.log != nil {
-			err = errors.Join(err, db.log.Close())
-		}
-	})
-	return err
-}
+func (db *DB) Close() error { return db.database.close() }
 
-// Ping reports whether the database can be read.
-func (db *DB) Ping(ctx context.Context) error {
-	return db.dialect.translate(db.reads.PingContext(ctx))
-}
+// Ping reports whether the database can be read, and nothing has happened after which
+// it can no longer be written.
+func (db *DB) Ping(ctx context.Context) error { return db.database.ping(ctx) }
+
+// Shared reports whether other servers may use the same database.
+func (db *DB) Shared() bool { return db.database.shared() }
 
 // Update calls fn with a transaction and commits it, or rolls it back if fn returns
 // an error, which Update then returns. When Update returns nil the changes are
 // durable. fn runs with other transactions waiting, so it must not do anything slow
-// besides SQL, and it must not call methods of the DB itself.
+// besides SQL, and it must not call methods of the DB itself. It may be called again
+// if the database asks for that, so what it leaves behind must not depend on how often.
 //
-// Errors besides those of fn: ErrUnavailable when another process holds the
-// database for too long, ErrStorageFull when the disk is full.
+// Errors besides those of fn: ErrUnavailable when the database cannot be reached or
+// another process holds it for too long, ErrStorageFull when the disk is full. If the
+// connection breaks in the middle of a commit, the answer is ErrUnavailable and the
+// changes may have been made.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
-	return db.writer.do(ctx, false, fn)
+	return db.database.update(ctx, false, fn)
 }
 
 // UpdateRelaxed is an Update that need not be on the disk when it returns: it
 // survives a crash of the process but perhaps not one of the machine. It is for what
 // a client can do again, and never for what is answered with 201.
 func (db *DB) UpdateRelaxed(ctx context.Context, fn func(*Tx) error) error {
-	return db.writer.do(ctx, true, fn)
+	return db.database.update(ctx, true, fn)
 }
 
 // Tx is a transaction. It sees its own changes.
@@ -134,7 +126,8 @@ type Tx struct {
 
 // queries are the questions that a DB and a Tx both answer.
 type queries struct {
-	run runner
+	run     runner
+	dialect dialect
 }
 
 // exec runs a statement and says how many rows it changed.
@@ -144,6 +137,16 @@ func (tx *Tx) exec(ctx context.Context, query string, args ...any) (int64, error
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// notify tells other processes, when the transaction commits, what it has changed.
+func (tx *Tx) notify(ctx context.Context, changed string) error {
+	statement := tx.dialect.notify()
+	if statement == "" {
+		return nil
+	}
+	var nothing string
+	return tx.run.get(ctx, statement, []any{changed}, &nothing)
 }
 
 // micros is how times are kept: microseconds since 1970, which sort as numbers and

@@ -16,6 +16,7 @@ import (
 	"berth/auth/token/tokentest"
 	"berth/registry"
 	"berth/storage/meta"
+	"berth/storage/meta/pgtest"
 )
 
 // open opens a new database, which is closed when the test ends.
@@ -26,7 +27,12 @@ func open(t *testing.T) *meta.DB {
 
 func openAt(t *testing.T, path string, o meta.Options) *meta.DB {
 	t.Helper()
-	db, err := meta.Open(context.Background(), "sqlite:"+path, o)
+	return openURL(t, "sqlite:"+path, o)
+}
+
+func openURL(t *testing.T, url string, o meta.Options) *meta.DB {
+	t.Helper()
+	db, err := meta.Open(context.Background(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,12 +66,28 @@ func wantRepositories(t *testing.T, db *meta.DB, names ...registry.Name) {
 	}
 }
 
+// onBoth runs a test on either database.
+func onBoth(t *testing.T, run func(t *testing.T, open func(t *testing.T) *meta.DB)) {
+	t.Run("SQLite", func(t *testing.T) { run(t, open) })
+	t.Run("PostgreSQL", func(t *testing.T) { run(t, openPostgres) })
+}
+
+// openPostgres opens a new database on a server, which is closed when the test ends.
+func openPostgres(t *testing.T) *meta.DB {
+	t.Helper()
+	return openURL(t, pgtest.Database(t), meta.Options{})
+}
+
 func TestAuthStore(t *testing.T) {
-	authtest.RunStore(t, func(t *testing.T) auth.Store { return open(t) })
+	onBoth(t, func(t *testing.T, open func(t *testing.T) *meta.DB) {
+		authtest.RunStore(t, func(t *testing.T) auth.Store { return open(t) })
+	})
 }
 
 func TestKeyStore(t *testing.T) {
-	tokentest.RunKeyStore(t, func(t *testing.T) token.KeyStore { return open(t) })
+	onBoth(t, func(t *testing.T, open func(t *testing.T) *meta.DB) {
+		tokentest.RunKeyStore(t, func(t *testing.T) token.KeyStore { return open(t) })
+	})
 }
 
 func TestOpen(t *testing.T) {
@@ -83,7 +105,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("Ping: %v", err)
 		}
 	}
-	for _, url := range []string{"", "sqlite:", "berth.db", "postgres://user:secret@host/db", "sqlite:/does/not/exist/berth.db"} {
+	for _, url := range []string{"", "sqlite:", "berth.db", "postgres://user:secret@127.0.0.1:1/db", "mysql://user:secret@host/db", "postgres://user:secret@[/db", "sqlite:/does/not/exist/berth.db"} {
 		db, err := meta.Open(t.Context(), url, meta.Options{})
 		if err == nil {
 			db.Close()
@@ -94,22 +116,30 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestMigrate has many processes open an empty file at once, as a server and the
-// command line beside it do.
+// TestMigrate has many processes open an empty database at once, as replicas do that
+// start together, or a server and the command line beside it.
 func TestMigrate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "berth.db")
+	for name, url := range map[string]string{
+		"SQLite":     "sqlite:" + filepath.Join(t.TempDir(), "berth.db"),
+		"PostgreSQL": pgtest.Database(t),
+	} {
+		t.Run(name, func(t *testing.T) { testMigrate(t, url) })
+	}
+}
+
+func testMigrate(t *testing.T, url string) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), opener+"="+path)
+			cmd.Env = append(os.Environ(), opener+"="+url)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v: %s", err, out)
 			}
 		})
 	}
 	wg.Wait()
-	db := openAt(t, path, meta.Options{})
+	db := openURL(t, url, meta.Options{})
 	wantRepositories(t, db, "a")
 	files, err := filepath.Glob("migrations/*.sql")
 	if err != nil {

@@ -2,7 +2,6 @@ package meta
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"io/fs"
 	"log/slog"
@@ -21,12 +20,16 @@ import (
 var migrations embed.FS
 
 // migrate brings the schema up to date.
-func migrate(ctx context.Context, d dialect, db *sql.DB, log *slog.Logger) error {
+func migrate(ctx context.Context, d database, log *slog.Logger) error {
 	written, err := render(d)
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, written)
+	db, language, options, err := d.migrations()
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(language, db, written, options...)
 	if err != nil {
 		return err
 	}

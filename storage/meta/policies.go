@@ -19,10 +19,9 @@ func (db *DB) Policy(ctx context.Context, name string) (auth.StoredPolicy, error
 
 // Policies implements [auth.Store].
 func (db *DB) Policies(ctx context.Context, after string, limit int) ([]auth.StoredPolicy, error) {
-	rows, err := db.run.query(ctx, `SELECT name, document FROM policies WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
-	return collect(rows, err, func(rows *sql.Rows) (p auth.StoredPolicy, err error) {
+	return collect(ctx, db.run, func(rows *sql.Rows) (p auth.StoredPolicy, err error) {
 		return p, rows.Scan(&p.Name, &p.Document)
-	})
+	}, `SELECT name, document FROM policies WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
 }
 
 // PutPolicy implements [auth.Store].
@@ -56,8 +55,7 @@ func (db *DB) DeletePolicy(ctx context.Context, name string) error {
 
 // Attachments implements [auth.Store].
 func (db *DB) Attachments(ctx context.Context, account string) ([]string, error) {
-	rows, err := db.run.query(ctx, `SELECT policy FROM account_policies WHERE account = ? ORDER BY policy`, account)
-	return collect(rows, err, scanOne[string])
+	return collect(ctx, db.run, scanOne[string], `SELECT policy FROM account_policies WHERE account = ? ORDER BY policy`, account)
 }
 
 // Attach implements [auth.Store].

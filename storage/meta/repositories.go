@@ -17,9 +17,15 @@ type Repository struct {
 
 // Repository finds a repository. Errors: ErrNameUnknown.
 func (q queries) Repository(ctx context.Context, name registry.Name) (Repository, error) {
+	return q.repository(ctx, name, "''")
+}
+
+func (q queries) repository(ctx context.Context, name registry.Name, lock string) (Repository, error) {
 	r := Repository{Name: name}
 	var created int64
-	err := q.run.get(ctx, `SELECT id, created_at FROM repositories WHERE name = ?`, []any{string(name)}, &r.ID, &created)
+	var locked string
+	err := q.run.get(ctx, `SELECT id, created_at, `+lock+` FROM repositories WHERE name = ?`, []any{string(name)},
+		&r.ID, &created, &locked)
 	if isNone(err) {
 		return r, registry.ErrNameUnknown.With("repository %q does not exist", name)
 	}
@@ -27,10 +33,21 @@ func (q queries) Repository(ctx context.Context, name registry.Name) (Repository
 	return r, err
 }
 
+// Repository finds a repository to which something is added: what is there stays
+// until the transaction ends. Errors: ErrNameUnknown.
+func (tx *Tx) Repository(ctx context.Context, name registry.Name) (Repository, error) {
+	return tx.repository(ctx, name, tx.dialect.lock("id", false))
+}
+
+// LockRepository finds a repository from which something is taken away: nobody else
+// changes what it holds until the transaction ends. Errors: ErrNameUnknown.
+func (tx *Tx) LockRepository(ctx context.Context, name registry.Name) (Repository, error) {
+	return tx.repository(ctx, name, tx.dialect.lock("id", true))
+}
+
 // Repositories lists names after last.
 func (q queries) Repositories(ctx context.Context, last registry.Name, limit int) ([]registry.Name, error) {
-	rows, err := q.run.query(ctx, `SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?`, string(last), limit)
-	return collect(rows, err, scanOne[registry.Name])
+	return collect(ctx, q.run, scanOne[registry.Name], `SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?`, string(last), limit)
 }
 
 // EnsureRepository finds a repository, making it if need be.
@@ -59,9 +76,8 @@ func (tx *Tx) DeleteRepository(ctx context.Context, r Repository, limit int) (do
 	if !isNone(err) {
 		return false, err
 	}
-	rows, err := tx.run.query(ctx, `SELECT b.digest FROM repository_blobs rb JOIN blobs b ON b.id = rb.blob_id
+	linked, err := collect(ctx, tx.run, scanOne[string], `SELECT b.digest FROM repository_blobs rb JOIN blobs b ON b.id = rb.blob_id
 		WHERE rb.repository_id = ? LIMIT ?`, r.ID, limit)
-	linked, err := collect(rows, err, scanOne[string])
 	if err != nil {
 		return false, err
 	}

@@ -1,29 +1,102 @@
 package meta
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
+	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"berth/registry"
 )
 
-// sqliteDialect is SQLite in WAL mode: one connection writes, many read meanwhile.
+// sqliteDatabase is SQLite in WAL mode: one connection writes, many read meanwhile.
 //
 // With synchronous=NORMAL a commit is in the log but not yet on the disk, and the
 // database cannot be damaged by a power cut, only its last commits lost. That those
 // are on the disk is seen to here, by a sync of the log: synchronous=FULL would do the
 // same, but while it holds the lock, once for every commit, and with fsync where
 // fdatasync does. https://www.sqlite.org/pragma.html#pragma_synchronous
-type sqliteDialect struct{}
+type sqliteDatabase struct {
+	sqliteDialect
+	*statements // on reads
 
-func (sqliteDialect) open(path string, readers int) (reads, writes *sql.DB, err error) {
+	reads   *sql.DB
+	writes  *sql.DB
+	writer  *writer
+	log     *os.File // the write-ahead log, which is synced
+	closing sync.Once
+}
+
+func openSQLite(ctx context.Context, path string, opts Options) (*sqliteDatabase, error) {
+	if opts.Connections == 0 {
+		opts.Connections = 8
+	}
+	db := &sqliteDatabase{}
+	var err error
+	if db.reads, db.writes, err = openSQLiteFile(path, opts.Connections); err != nil {
+		return nil, err
+	}
+	db.statements = newStatements(db, db.reads)
+	if err := db.prepare(ctx, path, opts); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	return db, nil
+}
+
+func (db *sqliteDatabase) prepare(ctx context.Context, path string, opts Options) error {
+	if err := migrate(ctx, db, opts.Logger); err != nil {
+		return err
+	}
+	var err error
+	if db.log, err = openSQLiteLog(path); err != nil {
+		return err
+	}
+	db.writer, err = startWriter(ctx, db, db.writes, func() error { return datasync(db.log) }, opts.Observe)
+	return err
+}
+
+func (db *sqliteDatabase) update(ctx context.Context, relaxed bool, fn func(*Tx) error) error {
+	return db.writer.do(ctx, relaxed, fn)
+}
+
+// shared is false although the command line may write beside a server: it is one
+// machine, and one server on it.
+func (db *sqliteDatabase) shared() bool { return false }
+
+func (db *sqliteDatabase) migrations() (*sql.DB, goose.Dialect, []goose.ProviderOption, error) {
+	return db.writes, goose.DialectSQLite3, nil, nil
+}
+
+func (db *sqliteDatabase) ping(ctx context.Context) error {
+	if err := db.writer.failed(); err != nil {
+		return err
+	}
+	return db.translate(db.reads.PingContext(ctx))
+}
+
+func (db *sqliteDatabase) close() error {
+	var err error
+	db.closing.Do(func() {
+		if db.writer != nil {
+			db.writer.close()
+		}
+		err = errors.Join(db.reads.Close(), db.writes.Close())
+		if db.log != nil {
+			err = errors.Join(err, db.log.Close())
+		}
+	})
+	return err
+}
+
+func openSQLiteFile(path string, readers int) (reads, writes *sql.DB, err error) {
 	// busy_timeout (ms) is how long we wait for another process, such as the command
 	// line beside a running server, to end its transaction.
 	pragmas := url.Values{"_pragma": {
@@ -60,10 +133,13 @@ func (sqliteDialect) open(path string, readers int) (reads, writes *sql.DB, err 
 	return reads, writes, nil
 }
 
-// openLog opens the write-ahead log, which is there as long as a connection is.
-func (sqliteDialect) openLog(path string) (*os.File, error) {
+// openSQLiteLog opens the write-ahead log, which is there as long as a connection is.
+func openSQLiteLog(path string) (*os.File, error) {
 	return os.Open(path + "-wal")
 }
+
+// sqliteDialect is the SQL of SQLite.
+type sqliteDialect struct{}
 
 func (sqliteDialect) schemaTypes() schemaTypes {
 	return schemaTypes{ID: "INTEGER PRIMARY KEY", Text: "TEXT", Bytes: "BLOB", Clustered: "WITHOUT ROWID"}
@@ -71,7 +147,9 @@ func (sqliteDialect) schemaTypes() schemaTypes {
 
 func (sqliteDialect) rebind(query string) string { return query }
 
-func (sqliteDialect) begin() string { return "BEGIN IMMEDIATE" }
+func (sqliteDialect) lock(string, bool) string { return "''" }
+
+func (sqliteDialect) notify() string { return "" }
 
 func (sqliteDialect) translate(err error) error {
 	var e *sqlite.Error

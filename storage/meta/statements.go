@@ -10,7 +10,9 @@ import (
 // runner runs statements, prepared once each.
 type runner interface {
 	exec(ctx context.Context, query string, args ...any) (sql.Result, error)
-	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// query calls each with the rows of a query, one after the other, until it returns an
+	// error.
+	query(ctx context.Context, each func(*sql.Rows) error, query string, args ...any) error
 	// get scans the only row of a query into dest; sql.ErrNoRows if there is none.
 	get(ctx context.Context, query string, args []any, dest ...any) error
 }
@@ -20,7 +22,7 @@ type preparer interface {
 	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 }
 
-// statements is the runner of both databases. Preparing is most of what a small
+// statements is the runner of SQLite. Preparing is most of what a small
 // query costs, so every text is prepared once and kept: there are some hundred.
 //
 // Statements run to their end even if ctx is cancelled meanwhile. They take
@@ -69,16 +71,30 @@ func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.R
 	return res, s.dialect.translate(err)
 }
 
-func (s *statements) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s *statements) query(ctx context.Context, each func(*sql.Rows) error, query string, args ...any) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	stmt, err := s.prepare(query)
 	if err != nil {
-		return nil, s.dialect.translate(err)
+		return s.dialect.translate(err)
 	}
 	rows, err := stmt.QueryContext(context.WithoutCancel(ctx), args...)
-	return rows, s.dialect.translate(err)
+	return s.dialect.translate(walk(rows, err, each))
+}
+
+// walk goes through what a query answers.
+func walk(rows *sql.Rows, err error, each func(*sql.Rows) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 func (s *statements) get(ctx context.Context, query string, args []any, dest ...any) error {
@@ -93,20 +109,17 @@ func (s *statements) get(ctx context.Context, query string, args []any, dest ...
 }
 
 // collect scans every row of a query with scan.
-func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+func collect[T any](ctx context.Context, run runner, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	var all []T
+	err := run.query(ctx, func(rows *sql.Rows) error {
+		v, err := scan(rows)
+		all = append(all, v)
+		return err
+	}, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // scanOne scans rows of a single column.

@@ -12,9 +12,8 @@ func (q queries) Tags(ctx context.Context, repo registry.Name, last registry.Tag
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.run.query(ctx, `SELECT name FROM tags WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?`,
+	return collect(ctx, q.run, scanOne[registry.Tag], `SELECT name FROM tags WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?`,
 		r.ID, string(last), limit)
-	return collect(rows, err, scanOne[registry.Tag])
 }
 
 // PutTag points a tag at a manifest.

@@ -30,9 +30,8 @@ const uploadColumns = `id, repository, object_key, algorithm, received, hash_sta
 // Upload finds an upload. One of another repository is as unknown as one that never
 // was. Errors: ErrUploadUnknown.
 func (q queries) Upload(ctx context.Context, repo registry.Name, id registry.UploadID) (Upload, error) {
-	rows, err := q.run.query(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE id = ? AND repository = ? AND revision >= 0`,
+	found, err := collect(ctx, q.run, scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE id = ? AND repository = ? AND revision >= 0`,
 		string(id), string(repo))
-	found, err := collect(rows, err, scanUpload)
 	if err != nil {
 		return Upload{}, err
 	}
@@ -46,9 +45,8 @@ func (q queries) Upload(ctx context.Context, repo registry.Name, id registry.Upl
 // before. It looks at all uploads, which are few: those under way, and those
 // abandoned in the last day. An index by age would be written twice in every push.
 func (q queries) IdleUploads(ctx context.Context, before time.Time, last registry.UploadID, limit int) ([]Upload, error) {
-	rows, err := q.run.query(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE updated_at < ? AND id > ? ORDER BY id LIMIT ?`,
+	return collect(ctx, q.run, scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE updated_at < ? AND id > ? ORDER BY id LIMIT ?`,
 		micros(before), string(last), limit)
-	return collect(rows, err, scanUpload)
 }
 
 func scanUpload(rows *sql.Rows) (u Upload, err error) {

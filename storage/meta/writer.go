@@ -62,6 +62,14 @@ func startWriter(ctx context.Context, d dialect, db *sql.DB, sync func() error, 
 	return w, nil
 }
 
+// failed is the error after which nothing can be made durable any more.
+func (w *writer) failed() error {
+	if err := w.syncer.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 func (w *writer) close() {
 	w.mu.Lock()
 	if !w.closed {
@@ -120,9 +128,7 @@ func (t *write) durable() bool { return t.err == nil && !t.relaxed }
 func (w *writer) end(group []*write) {
 	for _, this := range group {
 		close(this.done)
-		if w.observe != nil {
-			w.observe(time.Since(this.asked), len(group))
-		}
+		w.observe(time.Since(this.asked), len(group))
 	}
 }
 
@@ -145,7 +151,7 @@ func (w *writer) gather(first *write) []*write {
 
 // commit runs a group in one transaction. An error is one of all of them.
 func (w *writer) commit(group []*write) error {
-	if err := w.command(w.dialect.begin()); err != nil {
+	if err := w.command("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	if len(group) == 1 {
@@ -182,7 +188,7 @@ func (w *writer) savepoint(this *write) (err error, broken bool) {
 }
 
 func (w *writer) tx() *Tx {
-	return &Tx{queries: queries{run: w.run}, now: time.Now()}
+	return &Tx{queries: queries{run: w.run, dialect: w.dialect}, now: time.Now()}
 }
 
 // call keeps the writer alive if fn panics: others wait for it too.

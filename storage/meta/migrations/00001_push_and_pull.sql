@@ -132,3 +132,8 @@ CREATE TABLE generations (
     value BIGINT NOT NULL
 ) {{.Clustered}};
 INSERT INTO generations (name, value) VALUES ('accounts', 1);
+{{with .Uncompressed}}
+-- Layers are compressed already.
+ALTER TABLE blobs ALTER COLUMN content {{.}};
+ALTER TABLE uploads ALTER COLUMN object_state {{.}};
+{{end}}

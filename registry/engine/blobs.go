@@ -46,7 +46,8 @@ func (e *Engine) OpenBlob(ctx context.Context, repo registry.Name, d digest.Dige
 // open opens the bytes of a blob wherever they lie.
 func (e *Engine) open(ctx context.Context, b meta.Blob, span blob.Span) (io.ReadSeekCloser, error) {
 	if b.Key != "" {
-		return e.blobs.Open(ctx, b.Key, span)
+		content, err := e.blobs.Open(ctx, b.Key, span)
+		return content, storageError(err)
 	}
 	content, err := e.meta.BlobContent(ctx, b.Digest)
 	return inMemory{bytes.NewReader(content)}, err
@@ -166,7 +167,7 @@ func (e *Engine) lost(ctx context.Context, b meta.Blob) (bool, error) {
 	}
 	size, err := e.blobs.Size(ctx, b.Key)
 	if err != nil && !errors.Is(err, blob.ErrNotExist) {
-		return false, fmt.Errorf("looking for the object of %s: %w", b.Digest, err)
+		return false, fmt.Errorf("looking for the object of %s: %w", b.Digest, storageError(err))
 	}
 	return err != nil || size != b.Size, nil
 }

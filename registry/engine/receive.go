@@ -26,10 +26,11 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // reception is an upload while a request writes to it.
 type reception struct {
-	engine *Engine
-	upload meta.Upload
-	writer blob.Writer
-	hash   hash.Hash
+	engine   *Engine
+	upload   meta.Upload // as its row has it
+	writer   blob.Writer
+	hash     hash.Hash
+	received int64 // bytes, kept or not
 }
 
 // begin takes an upload for a chunk; unless it fails, the caller calls end. Even then
@@ -75,7 +76,7 @@ func (r *reception) end() {
 // readSmall reads a chunk that is the whole of a small blob. If it is not, or is not
 // as long as announced, it returns nil, and c is as if nothing had been read.
 func (r *reception) readSmall(c *registry.Chunk) []byte {
-	if r.upload.ObjectState != nil || c.Size < 0 || c.Size > r.engine.opts.MaxSmallBlob {
+	if r.upload.Begun || c.Size < 0 || c.Size > r.engine.opts.MaxSmallBlob {
 		return nil
 	}
 	if c.Body == nil {
@@ -106,33 +107,49 @@ func (r *reception) receive(ctx context.Context, c registry.Chunk) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	if err := r.copy(c); err != nil {
-		return errors.Join(err, r.suspend(ctx))
+	err := r.copy(ctx, c)
+	if err != nil && r.writer != nil {
+		err = errors.Join(err, r.suspend(ctx))
 	}
-	return nil
+	return err
 }
 
 // open makes ready to go on where the upload stands.
 func (r *reception) open(ctx context.Context) (err error) {
 	u := r.upload
+	r.received = u.Received
 	r.hash = u.Algorithm.Hash()
-	if u.ObjectState == nil {
+	if !u.Begun {
 		r.writer, err = r.engine.blobs.Create(ctx, u.Key)
 		return storageError(err)
 	}
-	if err := r.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(u.HashState); err != nil {
+	state, err := r.engine.meta.UploadState(ctx, u)
+	if err != nil {
+		return err
+	}
+	if err := r.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(state.Hash); err != nil {
 		return fmt.Errorf("upload %s: %w", u.ID, err)
 	}
-	r.writer, err = r.engine.blobs.Resume(ctx, u.Key, u.ObjectState)
+	return r.resume(ctx, state.Object)
+}
+
+// resume goes on with the object where it was suspended.
+func (r *reception) resume(ctx context.Context, state []byte) (err error) {
+	r.writer, err = r.engine.blobs.Resume(ctx, r.upload.Key, state)
 	if errors.Is(err, blob.ErrLost) {
-		lost := registry.ErrUploadUnknown.With("the registry has lost the beginning of this upload; start a new one")
-		return errors.Join(lost, r.engine.dropUpload(ctx, u))
+		return r.lost(ctx, err)
 	}
 	return storageError(err)
 }
 
+// lost gives up an upload whose bytes are not all there.
+func (r *reception) lost(ctx context.Context, cause error) error {
+	lost := registry.ErrUploadUnknown.With("the registry has lost the beginning of this upload; start a new one")
+	return errors.Join(lost, cause, r.engine.dropUpload(ctx, r.upload))
+}
+
 // copy moves the chunk's body to the store and the hash.
-func (r *reception) copy(c registry.Chunk) error {
+func (r *reception) copy(ctx context.Context, c registry.Chunk) error {
 	if c.Body == nil {
 		return nil
 	}
@@ -142,21 +159,39 @@ func (r *reception) copy(c registry.Chunk) error {
 	for {
 		n, readErr := c.Body.Read(buf[:])
 		arrived += int64(n)
-		kept, err := r.writer.Write(buf[:n])
-		r.hash.Write(buf[:kept])
-		r.upload.Received += int64(kept)
-		switch {
+		switch err := r.write(ctx, buf[:n]); {
 		case err != nil:
-			return storageError(err)
+			return err
 		case readErr == io.EOF:
 			if c.Size >= 0 && arrived != c.Size {
 				return registry.ErrSizeInvalid.With("the chunk was announced with %d bytes but has %d", c.Size, arrived)
 			}
 			return nil
 		case errors.Is(readErr, os.ErrDeadlineExceeded):
-			return registry.ErrSizeInvalid.With("the body stalled after %d bytes; they are kept, resume at byte %d", arrived, r.upload.Received)
+			return registry.ErrSizeInvalid.With("the body stalled after %d bytes; they are kept, resume at byte %d", arrived, r.received)
 		case readErr != nil:
-			return registry.ErrSizeInvalid.With("the body broke off after %d bytes; they are kept, resume at byte %d", arrived, r.upload.Received)
+			return registry.ErrSizeInvalid.With("the body broke off after %d bytes; they are kept, resume at byte %d", arrived, r.received)
+		}
+	}
+}
+
+// write moves bytes to the store and the hash. If the store wants its memory back, what
+// has arrived goes to the upload's row meanwhile.
+func (r *reception) write(ctx context.Context, p []byte) error {
+	for {
+		n, err := r.writer.Write(p)
+		r.hash.Write(p[:n])
+		r.received += int64(n)
+		if !errors.Is(err, blob.ErrYield) {
+			return storageError(err)
+		}
+		p = p[n:]
+		state, err := r.keep(ctx)
+		if err != nil {
+			return err
+		}
+		if err := r.resume(ctx, state.Object); err != nil {
+			return err
 		}
 	}
 }
@@ -164,16 +199,31 @@ func (r *reception) copy(c registry.Chunk) error {
 // suspend keeps what has arrived and ends the writing. It does so even if the client
 // is gone: that is what it is for.
 func (r *reception) suspend(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx)
-	next := r.upload
-	var err error
-	if next.HashState, err = r.hash.(encoding.BinaryMarshaler).MarshalBinary(); err != nil {
+	_, err := r.keep(context.WithoutCancel(ctx))
+	return err
+}
+
+// keep suspends the object and records where it stands. The writer is at its end.
+func (r *reception) keep(ctx context.Context) (state meta.UploadState, err error) {
+	writer := r.writer
+	r.writer = nil
+	if state.Hash, err = r.hash.(encoding.BinaryMarshaler).MarshalBinary(); err != nil {
+		return state, errors.Join(err, writer.Close())
+	}
+	if state.Object, err = writer.Suspend(ctx); err != nil {
+		return state, storageError(err)
+	}
+	advanced := r.upload
+	advanced.Received = r.received
+	var next meta.Upload
+	err = r.engine.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) (err error) {
+		next, err = tx.AdvanceUpload(ctx, advanced, state)
 		return err
+	})
+	if err == nil {
+		r.upload = next
 	}
-	if next.ObjectState, err = r.writer.Suspend(ctx); err != nil {
-		return storageError(err)
-	}
-	return r.engine.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) error { return tx.AdvanceUpload(ctx, next) })
+	return state, err
 }
 
 // refuse discards an upload whose bytes are not what the client says.
@@ -200,9 +250,13 @@ func (e *Engine) digest(ctx context.Context, b meta.Blob, alg digest.Algorithm) 
 	return alg.FromReader(content)
 }
 
+// storageError is what a caller is told of a fault of the store.
 func storageError(err error) error {
-	if errors.Is(err, blob.ErrFull) {
+	switch {
+	case errors.Is(err, blob.ErrFull):
 		return errors.Join(registry.ErrStorageFull, err)
+	case errors.Is(err, blob.ErrUnavailable):
+		return errors.Join(registry.ErrUnavailable.With("the registry's storage does not answer; try again shortly"), err)
 	}
 	return err
 }

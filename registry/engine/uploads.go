@@ -21,7 +21,12 @@ func (e *Engine) StartUpload(ctx context.Context, repo registry.Name, alg digest
 		Key:       blob.NewKey(),
 		Algorithm: alg,
 	}
-	err := e.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) (err error) {
+	update := e.meta.UpdateRelaxed
+	if e.meta.Shared() {
+		// The database may crash alone, and must not forget what leads to parts in a bucket.
+		update = e.meta.Update
+	}
+	err := update(ctx, func(tx *meta.Tx) (err error) {
 		if !e.opts.CreateOnPush {
 			if _, err := tx.Repository(ctx, repo); err != nil {
 				return err
@@ -71,6 +76,27 @@ func (e *Engine) FinishUpload(ctx context.Context, repo registry.Name, id regist
 	return describe(b), e.publish(context.WithoutCancel(ctx), r.upload, b)
 }
 
+// commit ends the object. Where other servers may have the same upload in hands, only
+// the one that has claimed it may write under its key.
+func (r *reception) commit(ctx context.Context) error {
+	if r.engine.meta.Shared() {
+		var claimed meta.Upload
+		err := r.engine.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) (err error) {
+			claimed, err = tx.ClaimUpload(ctx, r.upload)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		r.upload = claimed
+	}
+	err := r.writer.Commit(ctx)
+	if errors.Is(err, blob.ErrLost) {
+		return r.lost(ctx, err)
+	}
+	return storageError(err)
+}
+
 // finishSmall makes a blob of bytes that get no object.
 func (r *reception) finishSmall(ctx context.Context, content []byte, d digest.Digest) (meta.Blob, error) {
 	if got := d.Algorithm().FromBytes(content); got != d {
@@ -83,15 +109,15 @@ func (r *reception) finishSmall(ctx context.Context, content []byte, d digest.Di
 func (r *reception) finish(ctx context.Context, d digest.Digest) (meta.Blob, error) {
 	// From here on the client's going away must not leave a step undone.
 	ctx = context.WithoutCancel(ctx)
-	b := meta.Blob{Digest: d, Key: r.upload.Key, Size: r.upload.Received}
+	b := meta.Blob{Digest: d, Key: r.upload.Key, Size: r.received}
 	sameHash := d.Algorithm() == r.upload.Algorithm
 	if sameHash {
 		if got := r.digest(); got != d {
 			return b, r.refuse(ctx, got, d)
 		}
 	}
-	if err := r.writer.Commit(ctx); err != nil {
-		return b, storageError(err)
+	if err := r.commit(ctx); err != nil {
+		return b, err
 	}
 	if !sameHash {
 		// The client named its algorithm only now, so the bytes are read once more.
@@ -141,23 +167,28 @@ func (e *Engine) CancelUpload(ctx context.Context, repo registry.Name, id regist
 // blob of it meanwhile, then its bytes go, and then the row that leads to them. A whole
 // object may go too: a crash had come between its commit and its row.
 func (e *Engine) dropUpload(ctx context.Context, u meta.Upload) error {
+	var closed meta.Upload
 	err := e.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) (err error) {
-		u, err = tx.CloseUpload(ctx, u)
+		closed, err = tx.CloseUpload(ctx, u)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return e.removeUpload(ctx, u)
+	return e.removeUpload(ctx, closed)
 }
 
 // removeUpload removes a closed upload.
 func (e *Engine) removeUpload(ctx context.Context, u meta.Upload) error {
-	if err := e.blobs.Discard(ctx, u.Key, u.ObjectState); err != nil {
-		return fmt.Errorf("discarding upload %s: %w", u.ID, err)
+	state, err := e.meta.UploadState(ctx, u)
+	if err != nil {
+		return err
+	}
+	if err := e.blobs.Discard(ctx, u.Key, state.Object); err != nil {
+		return fmt.Errorf("discarding upload %s: %w", u.ID, storageError(err))
 	}
 	if err := e.blobs.Delete(ctx, u.Key); err != nil {
-		return fmt.Errorf("discarding upload %s: %w", u.ID, err)
+		return fmt.Errorf("discarding upload %s: %w", u.ID, storageError(err))
 	}
 	return e.meta.UpdateRelaxed(ctx, func(tx *meta.Tx) error { return tx.DeleteUpload(ctx, u) })
 }

@@ -124,15 +124,15 @@ type Writer interface {
 	io.Writer
 
 	// Suspend makes what was written durable and ends this writer. The state it
-	// returns lets [Store.Resume] go on, in this process or another. After ErrFull, and
-	// if the context was done, earlier states are as good as after Close; after any
-	// other error they may be lost.
+	// returns lets [Store.Resume] go on, in this process or another. After ErrFull or
+	// ErrUnavailable, and if the context was done, earlier states are as good as after
+	// Close; after any other error they may be lost.
 	Suspend(ctx context.Context) (state []byte, err error)
 
 	// Commit makes the object whole, durable and readable. After an error nothing is to
 	// be read under the key, and of earlier states the same holds as for Suspend. Who
-	// cannot tell an error from success, as after a crash, has to delete as well as
-	// discard the object.
+	// cannot tell an error from success, as after a crash or ErrUnavailable, has to
+	// delete as well as discard the object, or commits once more. Errors: ErrLost.
 	Commit(ctx context.Context) error
 
 	// Close lets go of the writer. Bytes written since the last Suspend are lost, the

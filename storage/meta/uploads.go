@@ -13,25 +13,31 @@ import (
 
 // Upload is an upload between two chunks.
 type Upload struct {
-	ID          registry.UploadID
-	Repo        registry.Name
-	Key         blob.Key
-	Algorithm   digest.Algorithm
-	Received    int64
-	HashState   []byte
-	ObjectState []byte // nil before the first byte
-	Revision    int64
-	StartedAt   time.Time
-	UpdatedAt   time.Time
+	ID        registry.UploadID
+	Repo      registry.Name
+	Key       blob.Key
+	Algorithm digest.Algorithm
+	Received  int64
+	Begun     bool // something has been suspended: there is an [UploadState]
+	Revision  int64
+	StartedAt time.Time
+	UpdatedAt time.Time
 }
 
-const uploadColumns = `id, repository, object_key, algorithm, received, hash_state, object_state, revision, started_at, updated_at`
+// UploadState is what it takes to go on with an upload. It may hold some MiB of what
+// has arrived, and so is read only by who goes on.
+type UploadState struct {
+	Hash   []byte // of what has been received
+	Object []byte // of [blob.Writer.Suspend]
+}
+
+const uploadColumns = `id, repository, object_key, algorithm, received, object_state IS NOT NULL, revision, started_at, updated_at`
 
 // Upload finds an upload. One of another repository is as unknown as one that never
 // was. Errors: ErrUploadUnknown.
 func (q queries) Upload(ctx context.Context, repo registry.Name, id registry.UploadID) (Upload, error) {
-	found, err := collect(ctx, q.run, scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE id = ? AND repository = ? AND revision >= 0`,
-		string(id), string(repo))
+	found, err := collect(ctx, q.run, scanUpload, `SELECT `+uploadColumns+` FROM uploads
+		WHERE id = ? AND repository = ? AND revision >= 0`, string(id), string(repo))
 	if err != nil {
 		return Upload{}, err
 	}
@@ -41,9 +47,25 @@ func (q queries) Upload(ctx context.Context, repo registry.Name, id registry.Upl
 	return found[0], nil
 }
 
-// IdleUploads lists, by id, closed uploads too, uploads after last that nothing has been added to since
-// before. It looks at all uploads, which are few: those under way, and those
-// abandoned in the last day. An index by age would be written twice in every push.
+// UploadState returns the state of u, if nobody has changed it since it was read. That
+// of an upload that has not begun is empty. Errors: as AdvanceUpload.
+func (q queries) UploadState(ctx context.Context, u Upload) (UploadState, error) {
+	var s UploadState
+	if !u.Begun {
+		return s, nil
+	}
+	err := q.run.get(ctx, `SELECT hash_state, object_state FROM uploads WHERE id = ? AND revision = ?`,
+		[]any{string(u.ID), u.Revision}, &s.Hash, &s.Object)
+	if isNone(err) {
+		err = q.whyStale(ctx, u)
+	}
+	return s, err
+}
+
+// IdleUploads lists, by id, the uploads after last that nothing has been added to since
+// before, those that are being removed too. It looks at all uploads, which are few:
+// those under way, and those abandoned in the last day. An index by age would be
+// written twice in every push.
 func (q queries) IdleUploads(ctx context.Context, before time.Time, last registry.UploadID, limit int) ([]Upload, error) {
 	return collect(ctx, q.run, scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE updated_at < ? AND id > ? ORDER BY id LIMIT ?`,
 		micros(before), string(last), limit)
@@ -51,7 +73,7 @@ func (q queries) IdleUploads(ctx context.Context, before time.Time, last registr
 
 func scanUpload(rows *sql.Rows) (u Upload, err error) {
 	var started, updated int64
-	err = rows.Scan(&u.ID, &u.Repo, &u.Key, &u.Algorithm, &u.Received, &u.HashState, &u.ObjectState, &u.Revision, &started, &updated)
+	err = rows.Scan(&u.ID, &u.Repo, &u.Key, &u.Algorithm, &u.Received, &u.Begun, &u.Revision, &started, &updated)
 	u.StartedAt, u.UpdatedAt = fromMicros(started), fromMicros(updated)
 	return u, err
 }
@@ -59,40 +81,40 @@ func scanUpload(rows *sql.Rows) (u Upload, err error) {
 // Closed reports whether the upload is being removed.
 func (u Upload) Closed() bool { return u.Revision == closed }
 
-// PutUpload records a new upload.
+// PutUpload records a new upload, of which nothing has arrived.
 func (tx *Tx) PutUpload(ctx context.Context, u Upload) (Upload, error) {
 	u.StartedAt, u.UpdatedAt = tx.now, tx.now
-	_, err := tx.exec(ctx, `INSERT INTO uploads (`+uploadColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(u.ID), string(u.Repo), string(u.Key), string(u.Algorithm), u.Received, u.HashState, u.ObjectState, u.Revision,
-		micros(u.StartedAt), micros(u.UpdatedAt))
+	_, err := tx.exec(ctx, `INSERT INTO uploads (id, repository, object_key, algorithm, received, revision, started_at, updated_at)
+		VALUES (?, ?, ?, ?, 0, 0, ?, ?)`,
+		string(u.ID), string(u.Repo), string(u.Key), string(u.Algorithm), micros(u.StartedAt), micros(u.UpdatedAt))
 	return u, err
 }
 
 // AdvanceUpload records how far u has come, if nobody else has since u was read.
 // Errors: ErrUploadUnknown, ErrRangeInvalid (somebody else has).
-func (tx *Tx) AdvanceUpload(ctx context.Context, u Upload) error {
+func (tx *Tx) AdvanceUpload(ctx context.Context, u Upload, s UploadState) (Upload, error) {
 	n, err := tx.exec(ctx, `UPDATE uploads SET received = ?, hash_state = ?, object_state = ?, revision = revision + 1, updated_at = ?
-		WHERE id = ? AND revision = ?`, u.Received, u.HashState, u.ObjectState, micros(tx.now), string(u.ID), u.Revision)
-	if err != nil || n == 1 {
-		return err
+		WHERE id = ? AND revision = ?`, u.Received, s.Hash, s.Object, micros(tx.now), string(u.ID), u.Revision)
+	if err == nil && n == 0 {
+		err = tx.whyStale(ctx, u)
 	}
-	return tx.whyStale(ctx, u)
+	u.Begun = true
+	u.Revision++
+	u.UpdatedAt = tx.now
+	return u, err
 }
 
-// AbandonUpload takes u away from its repository, if nobody has changed it since it
-// was read. From then on only IdleUploads finds it. Errors: as AdvanceUpload.
-func (tx *Tx) AbandonUpload(ctx context.Context, u Upload) (Upload, error) {
-	n, err := tx.exec(ctx, `UPDATE uploads SET repository = '', revision = revision + 1 WHERE id = ? AND revision = ?`,
-		string(u.ID), u.Revision)
-	if err != nil {
-		return u, err
+// ClaimUpload takes u for the one who is about to finish it, if nobody has changed it
+// since it was read: others who have read it before are too late.
+// Errors: as AdvanceUpload.
+func (tx *Tx) ClaimUpload(ctx context.Context, u Upload) (Upload, error) {
+	n, err := tx.exec(ctx, `UPDATE uploads SET revision = revision + 1, updated_at = ? WHERE id = ? AND revision = ?`,
+		micros(tx.now), string(u.ID), u.Revision)
+	if err == nil && n == 0 {
+		err = tx.whyStale(ctx, u)
 	}
-	if n == 0 {
-		return u, tx.whyStale(ctx, u)
-	}
-	u.Repo = ""
 	u.Revision++
-	return u, nil
+	return u, err
 }
 
 // closed is the revision of an upload that is being removed. Nobody goes on with it.
@@ -120,8 +142,8 @@ func (tx *Tx) DeleteUpload(ctx context.Context, u Upload) error {
 	return tx.whyStale(ctx, u)
 }
 
-func (tx *Tx) whyStale(ctx context.Context, u Upload) error {
-	if _, err := tx.Upload(ctx, u.Repo, u.ID); err != nil {
+func (q queries) whyStale(ctx context.Context, u Upload) error {
+	if _, err := q.Upload(ctx, u.Repo, u.ID); err != nil {
 		return err
 	}
 	return registry.ErrRangeInvalid.With("another request has written to this upload; ask for its range and go on there")

@@ -209,7 +209,8 @@ func (db *postgresDatabase) exec(ctx context.Context, query string, args ...any)
 	return res, err
 }
 
-// query tries again as long as no row has been handed out.
+// query tries again as long as no row has been handed out: who has seen one would see
+// it twice.
 func (db *postgresDatabase) query(ctx context.Context, each func(*sql.Rows) error, query string, args ...any) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -221,7 +222,7 @@ func (db *postgresDatabase) query(ctx context.Context, each func(*sql.Rows) erro
 			begun = true
 			return each(rows)
 		})
-		if err != nil && begun {
+		if begun && classify(err) != final {
 			return &finalError{err}
 		}
 		return err

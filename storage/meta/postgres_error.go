@@ -25,7 +25,7 @@ const (
 	readOnly                        // the server is no longer the one to write to
 )
 
-// finalError is an error after which it is not known what has happened.
+// finalError is the loss of a connection after which trying again would do harm.
 type finalError struct{ err error }
 
 func (e *finalError) Error() string { return e.err.Error() }
@@ -92,8 +92,9 @@ func (*postgresDialect) translate(err error) error {
 	if errors.As(err, &server) && strings.HasPrefix(server.Code, "53") && server.Code != "53300" {
 		return errors.Join(registry.ErrStorageFull, err) // of disk, memory or settings
 	}
+	var broken *finalError
 	canceled := server != nil && server.Code == "57014" // statement_timeout
-	if classify(err) != final || canceled || isConnection(err) || errors.Is(err, context.DeadlineExceeded) {
+	if classify(err) != final || errors.As(err, &broken) || canceled || isConnection(err) || errors.Is(err, context.DeadlineExceeded) {
 		return errors.Join(registry.ErrUnavailable.With("the registry's database does not answer; try again shortly"), err)
 	}
 	return err

@@ -47,6 +47,11 @@ func (f *fakeRegistry) StatBlob(context.Context, registry.Name, digest.Digest) (
 	return registry.Descriptor{}, nil
 }
 
+func (f *fakeRegistry) BlobURL(context.Context, registry.Name, digest.Digest) (string, error) {
+	f.called("BlobURL")
+	return "", nil
+}
+
 func (f *fakeRegistry) OpenBlob(context.Context, registry.Name, digest.Digest, registry.Span) (registry.Blob, error) {
 	f.called("OpenBlob")
 	return registry.Blob{}, nil

@@ -50,6 +50,13 @@ func (g *guard) OpenBlob(ctx context.Context, repo registry.Name, d digest.Diges
 	return g.next.OpenBlob(ctx, repo, d, span)
 }
 
+func (g *guard) BlobURL(ctx context.Context, repo registry.Name, d digest.Digest) (string, error) {
+	if err := g.require(ctx, repo, GetDownloadUrlForLayer); err != nil {
+		return "", err
+	}
+	return g.next.BlobURL(ctx, repo, d)
+}
+
 func (g *guard) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
 	if err := g.require(ctx, repo, BatchGetImage); err != nil {
 		return registry.Descriptor{}, err

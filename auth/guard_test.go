@@ -34,6 +34,10 @@ var guardCalls = []struct {
 		_, err := r.OpenBlob(ctx, repo, blob, registry.Span{})
 		return err
 	}},
+	{"BlobURL", []auth.Action{auth.GetDownloadUrlForLayer}, "pull", func(ctx context.Context, r registry.Registry, repo registry.Name) error {
+		_, err := r.BlobURL(ctx, repo, blob)
+		return err
+	}},
 	{"StatManifest", []auth.Action{auth.BatchGetImage}, "pull", func(ctx context.Context, r registry.Registry, repo registry.Name) error {
 		_, err := r.StatManifest(ctx, repo, registry.Reference{Tag: "v1"})
 		return err

@@ -17,6 +17,10 @@ func (Refusing) StatBlob(context.Context, Name, digest.Digest) (Descriptor, erro
 	return Descriptor{}, ErrUnsupported
 }
 
+func (Refusing) BlobURL(context.Context, Name, digest.Digest) (string, error) {
+	return "", ErrUnsupported
+}
+
 func (Refusing) OpenBlob(context.Context, Name, digest.Digest, Span) (Blob, error) {
 	return Blob{}, ErrUnsupported
 }

@@ -31,6 +31,10 @@ type Reader interface {
 	// Errors: ErrNameUnknown, ErrBlobUnknown.
 	OpenBlob(ctx context.Context, repo Name, d digest.Digest, span Span) (Blob, error)
 
+	// BlobURL says where a blob of repo can be fetched for some minutes without asking
+	// the registry. Errors: those of OpenBlob, ErrUnsupported (there is no such place).
+	BlobURL(ctx context.Context, repo Name, d digest.Digest) (string, error)
+
 	// StatManifest describes what ref names, without its bytes.
 	// Errors: ErrNameUnknown, ErrManifestUnknown.
 	StatManifest(ctx context.Context, repo Name, ref Reference) (Descriptor, error)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -41,6 +42,26 @@ func (e *Engine) OpenBlob(ctx context.Context, repo registry.Name, d digest.Dige
 		err = registry.ErrBlobUnknown.With("the registry has lost blob %s; push it again", d)
 	}
 	return registry.Blob{Descriptor: describe(b), Content: content}, err
+}
+
+// urlLife is how long a client has to begin the download it is sent to.
+const urlLife = 20 * time.Minute
+
+// BlobURL implements [registry.Reader], for blobs in a bucket.
+func (e *Engine) BlobURL(ctx context.Context, repo registry.Name, d digest.Digest) (string, error) {
+	store, ok := e.blobs.(blob.Presigner)
+	if !ok {
+		return "", registry.ErrUnsupported
+	}
+	b, err := e.meta.Blob(ctx, repo, d)
+	if err != nil {
+		return "", err
+	}
+	if b.Key == "" {
+		return "", registry.ErrUnsupported
+	}
+	url, err := store.Presign(ctx, b.Key, urlLife)
+	return url, storageError(err)
 }
 
 // open opens the bytes of a blob wherever they lie.

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"encoding"
 	"errors"
@@ -28,9 +27,14 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 type reception struct {
 	engine   *Engine
 	upload   meta.Upload // as its row has it
-	writer   blob.Writer
-	hash     hash.Hash
-	received int64 // bytes, kept or not
+	received int64       // bytes, kept or not
+
+	// While what has arrived is little enough for the database, it is here. Then there is
+	// a writer, and a hash of what it has been given.
+	small  []byte
+	writer blob.Writer
+	hash   hash.Hash
+	kept   bool // what has arrived is in the row, or lost: nothing more can be kept
 }
 
 // begin takes an upload for a chunk; unless it fails, the caller calls end. Even then
@@ -73,33 +77,6 @@ func (r *reception) end() {
 	r.engine.release(r.upload.ID)
 }
 
-// readSmall reads a chunk that is the whole of a small blob. If it is not, or is not
-// as long as announced, it returns nil, and c is as if nothing had been read.
-func (r *reception) readSmall(c *registry.Chunk) []byte {
-	if r.upload.Begun || c.Size < 0 || c.Size > r.engine.opts.MaxSmallBlob {
-		return nil
-	}
-	if c.Body == nil {
-		return []byte{}
-	}
-	b := make([]byte, c.Size+1)
-	n, err := io.ReadFull(c.Body, b)
-	if int64(n) == c.Size {
-		return b[:n]
-	}
-	rest := c.Body
-	if err != nil {
-		rest = failing{err}
-	}
-	c.Body = io.MultiReader(bytes.NewReader(b[:n]), rest)
-	return nil
-}
-
-// failing is a body that has broken off.
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
 // receive takes a chunk in: bytes to the store and through the hash. If it breaks
 // off, what arrived is kept for a later chunk.
 func (r *reception) receive(ctx context.Context, c registry.Chunk) error {
@@ -108,29 +85,49 @@ func (r *reception) receive(ctx context.Context, c registry.Chunk) error {
 		return err
 	}
 	err := r.copy(ctx, c)
-	if err != nil && r.writer != nil {
+	if err != nil && !r.kept {
 		err = errors.Join(err, r.suspend(ctx))
 	}
 	return err
 }
 
 // open makes ready to go on where the upload stands.
-func (r *reception) open(ctx context.Context) (err error) {
+func (r *reception) open(ctx context.Context) error {
 	u := r.upload
 	r.received = u.Received
-	r.hash = u.Algorithm.Hash()
-	if !u.Begun {
-		r.writer, err = r.engine.blobs.Create(ctx, u.Key)
-		return storageError(err)
-	}
 	state, err := r.engine.meta.UploadState(ctx, u)
 	if err != nil {
 		return err
 	}
+	if !u.Begun {
+		r.small = append([]byte{}, state.Content...)
+		if r.fits(0) {
+			return nil
+		}
+		return r.create(ctx)
+	}
+	r.hash = u.Algorithm.Hash()
 	if err := r.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(state.Hash); err != nil {
 		return fmt.Errorf("upload %s: %w", u.ID, err)
 	}
 	return r.resume(ctx, state.Object)
+}
+
+// fits reports whether what has arrived, with n more bytes, is still small.
+func (r *reception) fits(n int) bool {
+	return int64(len(r.small)+n) <= r.engine.opts.MaxSmallBlob
+}
+
+// create begins an object with what has been small so far.
+func (r *reception) create(ctx context.Context) (err error) {
+	r.hash = r.upload.Algorithm.Hash()
+	if r.writer, err = r.engine.blobs.Create(ctx, r.upload.Key); err != nil {
+		return storageError(err)
+	}
+	begin := r.small
+	r.small = nil
+	r.received = 0
+	return r.write(ctx, begin)
 }
 
 // resume goes on with the object where it was suspended.
@@ -139,6 +136,7 @@ func (r *reception) resume(ctx context.Context, state []byte) (err error) {
 	if errors.Is(err, blob.ErrLost) {
 		return r.lost(ctx, err)
 	}
+	r.kept = err != nil
 	return storageError(err)
 }
 
@@ -178,6 +176,16 @@ func (r *reception) copy(ctx context.Context, c registry.Chunk) error {
 // write moves bytes to the store and the hash. If the store wants its memory back, what
 // has arrived goes to the upload's row meanwhile.
 func (r *reception) write(ctx context.Context, p []byte) error {
+	if r.writer == nil {
+		if r.fits(len(p)) {
+			r.small = append(r.small, p...)
+			r.received += int64(len(p))
+			return nil
+		}
+		if err := r.create(ctx); err != nil {
+			return err
+		}
+	}
 	for {
 		n, err := r.writer.Write(p)
 		r.hash.Write(p[:n])
@@ -205,13 +213,17 @@ func (r *reception) suspend(ctx context.Context) error {
 
 // keep suspends the object and records where it stands. The writer is at its end.
 func (r *reception) keep(ctx context.Context) (state meta.UploadState, err error) {
-	writer := r.writer
-	r.writer = nil
-	if state.Hash, err = r.hash.(encoding.BinaryMarshaler).MarshalBinary(); err != nil {
-		return state, errors.Join(err, writer.Close())
-	}
-	if state.Object, err = writer.Suspend(ctx); err != nil {
-		return state, storageError(err)
+	r.kept = true
+	if writer := r.writer; writer != nil {
+		r.writer = nil
+		if state.Hash, err = r.hash.(encoding.BinaryMarshaler).MarshalBinary(); err != nil {
+			return state, errors.Join(err, writer.Close())
+		}
+		if state.Object, err = writer.Suspend(ctx); err != nil {
+			return state, storageError(err)
+		}
+	} else {
+		state.Content = r.small
 	}
 	advanced := r.upload
 	advanced.Received = r.received

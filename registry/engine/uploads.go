@@ -64,12 +64,10 @@ func (e *Engine) FinishUpload(ctx context.Context, repo registry.Name, id regist
 		return registry.Descriptor{}, err
 	}
 	defer r.end()
-	var b meta.Blob
-	if content := r.readSmall(&c); content != nil {
-		b, err = r.finishSmall(ctx, content, d)
-	} else if err = r.receive(ctx, c); err == nil {
-		b, err = r.finish(ctx, d)
+	if err := r.receive(ctx, c); err != nil {
+		return registry.Descriptor{}, err
 	}
+	b, err := r.finish(ctx, d)
 	if err != nil {
 		return registry.Descriptor{}, err
 	}
@@ -97,18 +95,16 @@ func (r *reception) commit(ctx context.Context) error {
 	return storageError(err)
 }
 
-// finishSmall makes a blob of bytes that get no object.
-func (r *reception) finishSmall(ctx context.Context, content []byte, d digest.Digest) (meta.Blob, error) {
-	if got := d.Algorithm().FromBytes(content); got != d {
-		return meta.Blob{}, r.refuse(ctx, got, d)
-	}
-	return meta.Blob{Digest: d, Size: int64(len(content)), Content: content}, nil
-}
-
 // finish makes a blob of what has been received.
 func (r *reception) finish(ctx context.Context, d digest.Digest) (meta.Blob, error) {
 	// From here on the client's going away must not leave a step undone.
 	ctx = context.WithoutCancel(ctx)
+	if r.writer == nil {
+		if got := d.Algorithm().FromBytes(r.small); got != d {
+			return meta.Blob{}, r.refuse(ctx, got, d)
+		}
+		return meta.Blob{Digest: d, Size: r.received, Content: r.small}, nil
+	}
 	b := meta.Blob{Digest: d, Key: r.upload.Key, Size: r.received}
 	sameHash := d.Algorithm() == r.upload.Algorithm
 	if sameHash {

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,18 @@ import (
 
 // getBlob is end-2, with ranges and conditions as RFC 9110 has them.
 func (s *Server) getBlob(w http.ResponseWriter, r *http.Request, q request) error {
+	if s.opts.Redirect != nil && s.opts.Redirect(r) {
+		url, err := s.registry.BlobURL(r.Context(), q.repo, q.reference.Digest)
+		if err == nil {
+			w.Header().Set("Docker-Content-Digest", q.reference.Digest.String())
+			w.Header().Set("Location", url)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+			return nil
+		}
+		if !errors.Is(err, registry.ErrUnsupported) {
+			return err
+		}
+	}
 	b, err := s.registry.OpenBlob(r.Context(), q.repo, q.reference.Digest, wanted(r))
 	if err != nil {
 		return err

@@ -39,6 +39,10 @@ type Options struct {
 	// connection is given up; zero means a minute.
 	StallTimeout time.Duration
 
+	// Redirect, if set, says whether a pull of a blob is sent to where else the registry
+	// has it, as in a bucket.
+	Redirect func(r *http.Request) bool
+
 	// ChunkMinLength is offered to clients that push in chunks; zero means any size
 	// will do.
 	ChunkMinLength int64

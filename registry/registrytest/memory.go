@@ -90,6 +90,11 @@ func (m *Memory) StatBlob(ctx context.Context, repo registry.Name, d digest.Dige
 	return b.Descriptor, err
 }
 
+// BlobURL implements [registry.Reader].
+func (m *Memory) BlobURL(context.Context, registry.Name, digest.Digest) (string, error) {
+	return "", registry.ErrUnsupported
+}
+
 // OpenBlob implements [registry.Reader].
 func (m *Memory) OpenBlob(_ context.Context, repo registry.Name, d digest.Digest, _ registry.Span) (registry.Blob, error) {
 	m.mu.Lock()

@@ -106,6 +106,13 @@ type Store interface {
 	All(ctx context.Context) iter.Seq2[Object, error]
 }
 
+// Presigner is a store whose objects can be fetched elsewhere too.
+type Presigner interface {
+	// Presign returns a URL at which anybody can fetch a committed object until it
+	// expires. Whether the object is there is not looked at.
+	Presign(ctx context.Context, key Key, expires time.Duration) (string, error)
+}
+
 // Object is an entry of [Store.All].
 type Object struct {
 	Key       Key

@@ -18,6 +18,9 @@ type database interface {
 	// shared reports whether other servers use the same database.
 	shared() bool
 
+	// broken is closed when nothing can be written any more until the process starts anew.
+	broken() <-chan struct{}
+
 	// migrations is what goose changes the schema through.
 	migrations() (*sql.DB, goose.Dialect, []goose.ProviderOption, error)
 

@@ -94,6 +94,10 @@ func (db *DB) Close() error { return db.database.close() }
 // it can no longer be written.
 func (db *DB) Ping(ctx context.Context) error { return db.database.ping(ctx) }
 
+// Broken is closed when nothing can be written any more, as after a fault of the disk,
+// until the process starts anew; [DB.Ping] says why.
+func (db *DB) Broken() <-chan struct{} { return db.database.broken() }
+
 // Shared reports whether other servers may use the same database.
 func (db *DB) Shared() bool { return db.database.shared() }
 

@@ -102,6 +102,9 @@ func openPool(config *pgx.ConnConfig, size int) *sql.DB {
 
 func (db *postgresDatabase) shared() bool { return true }
 
+// broken is never: connections are made anew.
+func (db *postgresDatabase) broken() <-chan struct{} { return nil }
+
 // migrations are made by one process at a time; the others wait for it.
 func (db *postgresDatabase) migrations() (*sql.DB, goose.Dialect, []goose.ProviderOption, error) {
 	// Tried twice a second for five minutes.

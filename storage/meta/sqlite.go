@@ -71,6 +71,8 @@ func (db *sqliteDatabase) update(ctx context.Context, relaxed bool, fn func(*Tx)
 // machine, and one server on it.
 func (db *sqliteDatabase) shared() bool { return false }
 
+func (db *sqliteDatabase) broken() <-chan struct{} { return db.writer.syncer.broken }
+
 func (db *sqliteDatabase) migrations() (*sql.DB, goose.Dialect, []goose.ProviderOption, error) {
 	return db.writes, goose.DialectSQLite3, nil, nil
 }

@@ -14,10 +14,11 @@ type syncer struct {
 	waiting chan []*write
 	done    chan struct{}
 	failed  atomic.Pointer[error] // after which nothing is durable any more
+	broken  chan struct{}         // closed once failed is set
 }
 
 func startSyncer(sync func() error, end func([]*write)) *syncer {
-	s := &syncer{sync: sync, end: end, waiting: make(chan []*write, maxUnsynced), done: make(chan struct{})}
+	s := &syncer{sync: sync, end: end, waiting: make(chan []*write, maxUnsynced), done: make(chan struct{}), broken: make(chan struct{})}
 	go s.loop()
 	return s
 }
@@ -65,6 +66,7 @@ func (s *syncer) syncOnce() error {
 	err := s.sync()
 	if err != nil {
 		s.failed.Store(&err)
+		close(s.broken)
 	}
 	return err
 }

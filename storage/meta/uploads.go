@@ -18,7 +18,7 @@ type Upload struct {
 	Key       blob.Key
 	Algorithm digest.Algorithm
 	Received  int64
-	Begun     bool // something has been suspended: there is an [UploadState]
+	Begun     bool // there is an unfinished object
 	Revision  int64
 	StartedAt time.Time
 	UpdatedAt time.Time
@@ -27,8 +27,9 @@ type Upload struct {
 // UploadState is what it takes to go on with an upload. It may hold some MiB of what
 // has arrived, and so is read only by who goes on.
 type UploadState struct {
-	Hash   []byte // of what has been received
-	Object []byte // of [blob.Writer.Suspend]
+	Content []byte // what has been received, if there is no object
+	Hash    []byte // otherwise: of what has been received
+	Object  []byte // and that of [blob.Writer.Suspend]
 }
 
 const uploadColumns = `id, repository, object_key, algorithm, received, object_state IS NOT NULL, revision, started_at, updated_at`
@@ -47,15 +48,15 @@ func (q queries) Upload(ctx context.Context, repo registry.Name, id registry.Upl
 	return found[0], nil
 }
 
-// UploadState returns the state of u, if nobody has changed it since it was read. That
-// of an upload that has not begun is empty. Errors: as AdvanceUpload.
+// UploadState returns the state of u, if nobody has changed it since it was read.
+// Errors: as AdvanceUpload.
 func (q queries) UploadState(ctx context.Context, u Upload) (UploadState, error) {
 	var s UploadState
-	if !u.Begun {
+	if u.Received == 0 && !u.Begun {
 		return s, nil
 	}
-	err := q.run.get(ctx, `SELECT hash_state, object_state FROM uploads WHERE id = ? AND revision = ?`,
-		[]any{string(u.ID), u.Revision}, &s.Hash, &s.Object)
+	err := q.run.get(ctx, `SELECT content, hash_state, object_state FROM uploads WHERE id = ? AND revision = ?`,
+		[]any{string(u.ID), u.Revision}, &s.Content, &s.Hash, &s.Object)
 	if isNone(err) {
 		err = q.whyStale(ctx, u)
 	}
@@ -93,12 +94,12 @@ func (tx *Tx) PutUpload(ctx context.Context, u Upload) (Upload, error) {
 // AdvanceUpload records how far u has come, if nobody else has since u was read.
 // Errors: ErrUploadUnknown, ErrRangeInvalid (somebody else has).
 func (tx *Tx) AdvanceUpload(ctx context.Context, u Upload, s UploadState) (Upload, error) {
-	n, err := tx.exec(ctx, `UPDATE uploads SET received = ?, hash_state = ?, object_state = ?, revision = revision + 1, updated_at = ?
-		WHERE id = ? AND revision = ?`, u.Received, s.Hash, s.Object, micros(tx.now), string(u.ID), u.Revision)
+	n, err := tx.exec(ctx, `UPDATE uploads SET received = ?, content = ?, hash_state = ?, object_state = ?,
+		revision = revision + 1, updated_at = ? WHERE id = ? AND revision = ?`, u.Received, s.Content, s.Hash, s.Object, micros(tx.now), string(u.ID), u.Revision)
 	if err == nil && n == 0 {
 		err = tx.whyStale(ctx, u)
 	}
-	u.Begun = true
+	u.Begun = s.Object != nil
 	u.Revision++
 	u.UpdatedAt = tx.now
 	return u, err

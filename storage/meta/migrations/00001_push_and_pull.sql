@@ -84,8 +84,9 @@ CREATE TABLE uploads (
     object_key   {{.Text}} NOT NULL,
     algorithm    {{.Text}} NOT NULL,
     received     BIGINT NOT NULL,   -- bytes
+    content      {{.Bytes}},        -- those bytes, while they are few and there is no object
     hash_state   {{.Bytes}},        -- of those bytes
-    object_state {{.Bytes}},        -- where the store goes on, null before the first byte
+    object_state {{.Bytes}},        -- where the store goes on, null before there is an object
     revision     BIGINT NOT NULL,   -- moves with every change; the slower of two writers loses
     started_at   BIGINT NOT NULL,
     updated_at   BIGINT NOT NULL

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,11 +27,15 @@ type parts struct {
 	ready    *atomic.Bool
 	requests *sync.WaitGroup // those under way
 	expire   func(context.Context, time.Time) error
+	database *meta.DB
+	close    func(context.Context) error // the blob store
 }
 
 // assemble puts the registry together: engine, guard, faces.
 func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logger, m *metrics, db *meta.DB) (parts, error) {
-	blobs, err := openBlobs(cmd.storage(), cmd.DiskReserve)
+	blobs, closeBlobs, err := cmd.openBlobs(ctx, storeOptions{
+		reserve: cmd.DiskReserve, memory: cmd.UploadMemory, observe: m.s3Request, log: log,
+	})
 	if err != nil {
 		return parts{}, err
 	}
@@ -54,6 +59,10 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	if site.proxies, err = parseCIDRs(cmd.TrustedProxy); err != nil {
 		return parts{}, err
 	}
+	networks, err := cmd.redirect()
+	if err != nil {
+		return parts{}, err
+	}
 	authenticator := &auth.Authenticator{Login: auth.NewLogin(access), Tokens: issuer, Address: site.address}
 	face := oci.New(auth.Guard(eng, access), oci.Options{
 		Authenticate: authenticator.Principal,
@@ -61,11 +70,13 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		Challenge: func(r *http.Request, err error) string {
 			return auth.Challenge{Realm: site.url(r) + "/token", Service: cmd.Service}.Header(err)
 		},
-		StallTimeout: cmd.StallTimeout,
-		Logger:       log,
-		Observe:      m.request,
+		Redirect:       site.redirects(networks),
+		ChunkMinLength: chunkMinLength(cmd.storage()),
+		StallTimeout:   cmd.StallTimeout,
+		Logger:         log,
+		Observe:        m.request,
 	})
-	p := parts{ready: new(atomic.Bool), requests: new(sync.WaitGroup)}
+	p := parts{ready: new(atomic.Bool), requests: new(sync.WaitGroup), database: db, close: closeBlobs}
 	face.Handle("/token", "token", &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator})
 	face.Handle("/.well-known/jwks.json", "keys", http.HandlerFunc(issuer.ServeKeys))
 	p.handler = counted(p.requests, face)
@@ -165,6 +176,18 @@ func (s site) address(r *http.Request) string {
 		}
 	}
 	return host
+}
+
+// redirects reports of a request whether its client is in one of the networks, or is
+// nil if there are none.
+func (s site) redirects(networks []netip.Prefix) func(*http.Request) bool {
+	if len(networks) == 0 {
+		return nil
+	}
+	return func(r *http.Request) bool {
+		a, err := netip.ParseAddr(s.address(r))
+		return err == nil && slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
+	}
 }
 
 func (s site) trusts(r *http.Request) bool {

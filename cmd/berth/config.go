@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,8 +19,8 @@ import (
 // dataFlags say where the registry keeps things. All commands have them.
 type dataFlags struct {
 	Data     string `default:"./berth-data" placeholder:"DIR" help:"Folder for everything the registry keeps."`
-	Database string `placeholder:"URL" help:"Where metadata is kept: sqlite:FILE (default sqlite:DATA/berth.db)."`
-	Storage  string `placeholder:"URL" help:"Where blobs are kept: fs:DIR (default fs:DATA/blobs)."`
+	Database string `placeholder:"URL" help:"Where metadata is kept: sqlite:FILE (default sqlite:DATA/berth.db) or postgres://USER:PASSWORD@HOST/NAME."`
+	Storage  string `placeholder:"URL" help:"Where blobs are kept: fs:DIR (default fs:DATA/blobs) or s3://BUCKET/PREFIX?endpoint=URL&region=REGION."`
 	LogLevel string `default:"info" enum:"debug,info,warn,error" help:"Least severity that is logged: ${enum}."`
 }
 
@@ -28,6 +29,12 @@ func (f dataFlags) database() string {
 		return f.Database
 	}
 	return "sqlite:" + filepath.Join(f.Data, "berth.db")
+}
+
+// local reports whether anything is kept in files of this machine, which one server at
+// a time may use.
+func (f dataFlags) local() bool {
+	return strings.HasPrefix(f.database(), "sqlite:") || strings.HasPrefix(f.storage(), "fs:")
 }
 
 func (f dataFlags) storage() string {
@@ -64,6 +71,10 @@ type serveFlags struct {
 	MaxConnections int           `default:"10000" help:"Connections that are served at once; more wait."`
 	DrainTimeout   time.Duration `default:"30s" help:"How long requests may go on after SIGTERM."`
 	DiskReserve    int64         `default:"67108864" help:"Bytes of the disk that blobs leave free."`
+	UploadMemory   int64         `default:"268435456" help:"Bytes that all pushes to a bucket together hold in memory; when they are used up, pushes wait. At least 67108864."`
+	Redirect       []string      `default:"off" placeholder:"off|always|CIDR" help:"Send pulls of blobs to the bucket itself: always, or for clients in these networks."`
+
+	DatabaseConnections int `placeholder:"N" help:"Connections to the database (default 8 that read SQLite, 20 to PostgreSQL)."`
 }
 
 // check finds what no single flag can.
@@ -90,6 +101,9 @@ func (f serveFlags) check() error {
 			return fmt.Errorf("--trusted-proxy: %w", err)
 		}
 	}
+	if _, err := f.redirect(); err != nil {
+		return err
+	}
 	for flag, d := range map[string]time.Duration{
 		"token-lifetime": f.TokenLifetime, "upload-expiry": f.UploadExpiry, "stall-timeout": f.StallTimeout, "drain-timeout": f.DrainTimeout,
 	} {
@@ -98,6 +112,25 @@ func (f serveFlags) check() error {
 		}
 	}
 	return nil
+}
+
+// redirect is whom pulls of blobs are sent to the bucket for.
+func (f serveFlags) redirect() ([]netip.Prefix, error) {
+	if len(f.Redirect) == 0 || slices.Equal(f.Redirect, []string{"off"}) {
+		return nil, nil
+	}
+	list := f.Redirect
+	if slices.Equal(list, []string{"always"}) {
+		list = []string{"0.0.0.0/0", "::/0"}
+	}
+	networks, err := parseCIDRs(list)
+	if err != nil {
+		return nil, fmt.Errorf("--redirect is off, always, or networks such as 10.0.0.0/8: %w", err)
+	}
+	if !strings.HasPrefix(f.storage(), "s3:") {
+		return nil, fmt.Errorf("--redirect needs a bucket: there is nothing to send clients to from %s", redact(f.storage()))
+	}
+	return networks, nil
 }
 
 // tls reports whether the registry speaks TLS itself.

@@ -12,8 +12,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"berth/registry"
 	"berth/registry/oci"
 	"berth/storage/blob"
+	"berth/storage/blob/s3"
 )
 
 // metrics are what Prometheus is told.
@@ -26,6 +28,7 @@ type metrics struct {
 	shared   prometheus.Histogram
 	storage  *prometheus.HistogramVec
 	writers  prometheus.Gauge
+	s3       *prometheus.HistogramVec
 }
 
 func newMetrics() *metrics {
@@ -56,6 +59,10 @@ func newMetrics() *metrics {
 			Name: "berth_storage_operation_seconds", Help: "Time of an operation of the blob store, by operation and outcome.",
 			Buckets: []float64{.0001, .0005, .001, .005, .025, .1, .5, 2.5},
 		}, []string{"operation", "outcome"}),
+		s3: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "berth_s3_request_seconds", Help: "Time of a request to the bucket, by kind, by whether it repeats one, and by status (0: no answer).",
+			Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10},
+		}, []string{"kind", "retry", "status"}),
 		writers: with.NewGauge(prometheus.GaugeOpts{
 			Name: "berth_uploads_active", Help: "Uploads that bytes are arriving for.",
 		}),
@@ -75,6 +82,11 @@ func (m *metrics) request(a oci.Access) {
 func (m *metrics) transaction(took time.Duration, shared int) {
 	m.commits.Observe(took.Seconds())
 	m.shared.Observe(float64(shared))
+}
+
+// s3Request measures one request to the bucket.
+func (m *metrics) s3Request(o s3.Operation) {
+	m.s3.WithLabelValues(string(o.Kind), strconv.FormatBool(o.Retry), strconv.Itoa(o.Status)).Observe(o.Elapsed.Seconds())
 }
 
 // operation measures one operation of the store.
@@ -114,6 +126,15 @@ func (s meteredStore) Open(ctx context.Context, key blob.Key, span blob.Span) (i
 	content, err := s.Store.Open(ctx, key, span)
 	s.metrics.operation("open", started, err)
 	return content, err
+}
+
+// Presign costs the store nothing, and so is not measured.
+func (s meteredStore) Presign(ctx context.Context, key blob.Key, expires time.Duration) (string, error) {
+	store, ok := s.Store.(blob.Presigner)
+	if !ok {
+		return "", registry.ErrUnsupported
+	}
+	return store.Presign(ctx, key, expires)
 }
 
 func (s meteredStore) Delete(ctx context.Context, key blob.Key) error {

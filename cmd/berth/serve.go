@@ -42,13 +42,17 @@ func (cmd serveCommand) Run(ctx context.Context, c console) error {
 		return err
 	}
 	log := newLogger(c.err, cmd.LogFormat, &level)
-	lock, err := lockData(cmd.Data, log)
-	if err != nil {
-		return err
+	if cmd.local() {
+		lock, err := lockData(cmd.Data, log)
+		if err != nil {
+			return err
+		}
+		defer lock.Close() // harmless on nil
 	}
-	defer lock.Close() // harmless on nil
 	m := newMetrics()
-	db, err := meta.Open(ctx, cmd.database(), meta.Options{Logger: log, Observe: m.transaction})
+	db, err := meta.Open(ctx, cmd.database(), meta.Options{
+		Connections: cmd.DatabaseConnections, Logger: log, Observe: m.transaction,
+	})
 	if err != nil {
 		return err
 	}
@@ -130,10 +134,11 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 		start("admin", func() error { return s.private.Serve(admin) })
 	}
 	start("expiry of uploads", func() error { return s.expireUploads(ctx) })
+	start("database", func() error { return s.watchDatabase(ctx) })
 	start("reload", func() error { return s.reloadOnHangup(ctx, level) })
 	s.parts.ready.Store(true)
 	s.log.Info("berth is ready", "version", version, "addr", listener.Addr().String(), "admin_addr", s.flags.AdminAddr,
-		"tls", s.flags.tls(), "data", s.flags.Data)
+		"tls", s.flags.tls(), "database", redact(s.flags.database()), "storage", redact(s.flags.storage()))
 
 	<-ctx.Done()
 	s.parts.ready.Store(false)
@@ -146,6 +151,17 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 	return nil
 }
 
+// watchDatabase ends when nothing can be written any more: what starts the server anew
+// may mend that.
+func (s *server) watchDatabase(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.parts.database.Broken():
+		return fmt.Errorf("nothing can be made durable any more: %w", s.parts.database.Ping(ctx))
+	}
+}
+
 // drain lets requests come to their end. Uploads that are cut off keep what has
 // arrived.
 func (s *server) drain() {
@@ -156,6 +172,9 @@ func (s *server) drain() {
 		s.public.Close()
 	}
 	s.parts.requests.Wait() // those cut off still write down how far they came
+	if err := s.parts.close(ctx); err != nil {
+		s.log.Warn("the blob store did not come to its end", "error", err)
+	}
 	if s.private != nil {
 		s.private.Close()
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"berth/registry/engine"
 	"berth/storage/blob"
 	"berth/storage/blob/fs"
+	"berth/storage/blob/s3"
 	"berth/storage/meta"
 )
 
@@ -42,20 +44,54 @@ func (f dataFlags) openEngine(ctx context.Context, opts engine.Options) (*engine
 	if err != nil {
 		return nil, nil, err
 	}
-	blobs, err := openBlobs(f.storage(), 0)
+	blobs, closeBlobs, err := f.openBlobs(ctx, storeOptions{})
 	if err != nil {
-		db.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, db.Close())
 	}
-	return engine.New(db, blobs, opts), db.Close, nil
+	return engine.New(db, blobs, opts), func() error { return errors.Join(closeBlobs(ctx), db.Close()) }, nil
 }
 
-func openBlobs(rawURL string, reserve int64) (blob.Store, error) {
-	scheme, path, _ := strings.Cut(rawURL, ":")
-	if scheme != "fs" || path == "" {
-		return nil, fmt.Errorf("storage %q: only fs:DIR is supported", redact(rawURL))
+// storeOptions are what only some stores have use for.
+type storeOptions struct {
+	reserve int64 // bytes of the disk
+	memory  int64 // bytes of all pushes to a bucket
+	observe func(s3.Operation)
+	log     *slog.Logger
+}
+
+// openBlobs opens the blob store. What it returns beside it waits for the store's work
+// in the background.
+func (f dataFlags) openBlobs(ctx context.Context, o storeOptions) (blob.Store, func(context.Context) error, error) {
+	scheme, path, _ := strings.Cut(f.storage(), ":")
+	switch {
+	case scheme == "fs" && path != "":
+		store, err := fs.Open(path, fs.Options{Reserve: o.reserve})
+		return store, func(context.Context) error { return nil }, err
+	case scheme == "s3":
+		opts, err := s3.ParseURL(f.storage())
+		if err != nil {
+			return nil, nil, err
+		}
+		if opts.Memory == 0 {
+			opts.Memory = o.memory
+		}
+		opts.Observe, opts.Logger = o.observe, o.log
+		store, err := s3.Open(ctx, opts)
+		if err != nil {
+			return nil, nil, err
+		}
+		return store, store.Close, nil
 	}
-	return fs.Open(path, fs.Options{Reserve: reserve})
+	return nil, nil, fmt.Errorf("storage %q: it should be fs:DIR or s3://BUCKET/PREFIX", redact(f.storage()))
+}
+
+// chunkMinLength is what clients that push in chunks are told: a bucket takes parts of
+// 5 MiB, and the rest of a smaller chunk waits in the database.
+func chunkMinLength(storage string) int64 {
+	if strings.HasPrefix(storage, "s3:") {
+		return 5 << 20
+	}
+	return 0
 }
 
 // lockData makes sure that one server at a time uses a data folder. The lock goes

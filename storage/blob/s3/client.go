@@ -1,0 +1,133 @@
+package s3
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"net/http"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/encrypt"
+
+	"berth/storage/blob"
+)
+
+// client says to minio-go what this package asks of S3, a method a request. Its errors
+// are those of package blob.
+type client struct {
+	*minio.Core
+	bucket       string
+	sse          encrypt.ServerSide
+	storageClass string
+	noChecksum   bool
+}
+
+// What S3 calls them.
+const (
+	headerCRC       = "X-Amz-Checksum-Crc32c"
+	headerAlgorithm = "X-Amz-Checksum-Algorithm"
+	crc32c          = "CRC32C"
+)
+
+func encodeCRC(crc uint32) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc))
+}
+
+// putOptions are those of a whole object and of a multipart upload.
+func (c *client) putOptions() minio.PutObjectOptions {
+	return minio.PutObjectOptions{
+		ServerSideEncryption: c.sse,
+		StorageClass:         c.storageClass,
+		DisableContentSha256: true, // the payload is not signed: TLS and the checksum guard it
+		UserMetadata:         make(map[string]string),
+	}
+}
+
+// put stores a whole object; fresh asks S3 not to replace one. The error is that of
+// minio-go.
+func (c *client) put(ctx context.Context, name string, b *body, crc uint32, fresh bool) error {
+	o := c.putOptions()
+	if !c.noChecksum {
+		o.UserMetadata[headerCRC] = encodeCRC(crc)
+	}
+	if fresh {
+		o.SetMatchETagExcept("*")
+	}
+	ctx = (&call{kind: Put, body: b}).with(ctx)
+	_, err := c.PutObject(ctx, c.bucket, name, b, b.size, "", "", o)
+	return err
+}
+
+// create begins a multipart upload. After a retry there may be two.
+func (c *client) create(ctx context.Context, name string, sums bool) (id string, retried bool, err error) {
+	o := c.putOptions()
+	if sums {
+		o.UserMetadata[headerAlgorithm] = crc32c
+	}
+	call := &call{kind: Begin}
+	id, err = c.NewMultipartUpload(call.with(ctx), c.bucket, name, o)
+	if err != nil {
+		return "", call.retried(), fault(ctx, "begin an upload", err)
+	}
+	return id, call.retried(), nil
+}
+
+// part uploads part n of u and returns its ETag.
+func (c *client) part(ctx context.Context, u *upload, n int, b *body, crc uint32) (etag string, err error) {
+	o := minio.PutObjectPartOptions{DisableContentSha256: true, CustomHeader: make(http.Header)}
+	if u.sums {
+		o.CustomHeader.Set(headerCRC, encodeCRC(crc))
+	}
+	ctx = (&call{kind: Part, body: b}).with(ctx)
+	p, err := c.PutObjectPart(ctx, c.bucket, u.name, u.id, n, b, b.size, o)
+	if err != nil {
+		return "", lost(fault(ctx, "upload a part", err))
+	}
+	if p.ETag == "" {
+		return "", fault(ctx, "upload a part", errNoETag)
+	}
+	return p.ETag, nil
+}
+
+// complete makes an object of the parts. The error is that of minio-go.
+func (c *client) complete(ctx context.Context, u *upload) (retried bool, err error) {
+	parts := make([]minio.CompletePart, len(u.parts))
+	for i, p := range u.parts {
+		parts[i] = minio.CompletePart{PartNumber: i + 1, ETag: p.etag}
+		if u.sums {
+			parts[i].ChecksumCRC32C = encodeCRC(p.crc)
+		}
+	}
+	call := &call{kind: Complete}
+	_, err = c.CompleteMultipartUpload(call.with(ctx), c.bucket, u.name, u.id, parts, minio.PutObjectOptions{})
+	return call.retried(), err
+}
+
+// abort ends an upload. One that is not there is no error.
+func (c *client) abort(ctx context.Context, name, id string) error {
+	ctx = (&call{kind: Abort}).with(ctx)
+	err := c.AbortMultipartUpload(ctx, c.bucket, name, id)
+	if err == nil || meaning(err) == blob.ErrLost {
+		return nil
+	}
+	return fault(ctx, "abort an upload", err)
+}
+
+// head asks for the size and the checksums of an object.
+func (c *client) head(ctx context.Context, name string) (minio.ObjectInfo, error) {
+	ctx = (&call{kind: Head}).with(ctx)
+	info, err := c.StatObject(ctx, c.bucket, name, minio.StatObjectOptions{Checksum: !c.noChecksum})
+	if err != nil {
+		return minio.ObjectInfo{}, fault(ctx, "look up "+name, err)
+	}
+	return info, nil
+}
+
+func (c *client) remove(ctx context.Context, name string) error {
+	ctx = (&call{kind: Remove}).with(ctx)
+	err := c.RemoveObject(ctx, c.bucket, name, minio.RemoveObjectOptions{})
+	if err == nil || meaning(err) == blob.ErrNotExist {
+		return nil
+	}
+	return fault(ctx, "delete "+name, err)
+}

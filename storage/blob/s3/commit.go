@@ -1,0 +1,123 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"berth/storage/blob"
+)
+
+// closeTimeout limits how long Close tries to free what is in the bucket.
+const closeTimeout = 15 * time.Second
+
+// Suspend waits for the parts that are on their way. The rest is in the state, so the
+// bucket is asked for nothing more.
+func (w *writer) Suspend(ctx context.Context) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.end(ctx); err != nil {
+		return nil, err
+	}
+	defer w.release()
+	if err := w.upload.wait(ctx, w.cancel); err != nil {
+		w.giveUp()
+		return nil, err
+	}
+	return w.upload.state(w.tail()).encode(), nil
+}
+
+// Commit sends what is left. Once that has begun it does not heed ctx any more, lest
+// nobody knows what came of it; the timeout of the store limits it.
+func (w *writer) Commit(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.end(ctx); err != nil {
+		return err
+	}
+	defer w.release()
+	if err := w.commit(ctx); err != nil {
+		w.giveUp()
+		return err
+	}
+	return nil
+}
+
+func (w *writer) commit(ctx context.Context) error {
+	w.upload.size = sizeBefore(w.upload.next()) + w.part.size
+	if w.upload.begun() && w.part.size > 0 {
+		if err := w.send(); err != nil {
+			return err
+		}
+	}
+	if err := w.upload.wait(ctx, w.cancel); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeouts*w.store.timeout)
+	defer cancel()
+	if w.upload.begun() {
+		return w.upload.complete(ctx)
+	}
+	return w.store.putObject(ctx, w.upload.name, w.part, w.crc)
+}
+
+// Close frees what no Suspend has promised to keep. It may be called while Write
+// waits, which then ends.
+func (w *writer) Close() error {
+	w.cancel()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return nil
+	}
+	w.ended = true
+	w.release()
+	w.giveUp()
+	return nil
+}
+
+// end marks the writer as ended. If ctx is done, it is given up.
+func (w *writer) end(ctx context.Context) error {
+	if w.ended {
+		return errEnded
+	}
+	w.ended = true
+	if err := ctx.Err(); err != nil {
+		w.release()
+		w.giveUp()
+		return err
+	}
+	return nil
+}
+
+// giveUp is called when no part is on its way any more.
+func (w *writer) giveUp() { w.upload.abandon(w.kept) }
+
+// commitTimeouts is how many timeouts of a request a Commit may take, for its retries.
+const commitTimeouts = 3
+
+// complete makes an object of the parts. If S3 does not know the upload, or does not
+// answer, the object may be there all the same: the answer was lost, or whoever
+// committed it has died before he could note it. Then it is looked at.
+func (u *upload) complete(ctx context.Context) error {
+	retried, err := u.store.client.complete(ctx, u)
+	if err != nil {
+		word := lost(fault(ctx, "complete an upload", err))
+		if answered(err) && !errors.Is(word, blob.ErrLost) || is(err, 0, "InvalidPart") {
+			return word
+		}
+		switch is, found := u.store.isObject(u, retried); {
+		case found != nil && errors.Is(found, blob.ErrNotExist):
+			return word
+		case found != nil:
+			return errors.Join(word, found)
+		case !is:
+			return fmt.Errorf("%w: %s holds something else: %w", blob.ErrLost, u.name, err)
+		}
+	}
+	if u.strays {
+		u.store.background(func(ctx context.Context) error { return u.store.abortUploads(ctx, u.name, u.id) })
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package s3
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"berth/storage/blob"
+)
+
+// inFlight is how many parts of one object are on their way at once. Two keep a
+// connection busy; more help where S3 is far.
+const inFlight = 4
+
+// createGrace is how long the request that begins an upload is waited for after the
+// writer was given up. Whether a cancelled one has begun an upload nobody would know.
+const createGrace = 3 * time.Second
+
+// upload is a multipart upload. It begins with its first part.
+type upload struct {
+	store *Store
+	name  string
+	slots chan struct{}
+	group sync.WaitGroup // of parts on their way
+
+	creating sync.Mutex // held while the upload is begun
+
+	mu     sync.Mutex
+	id     string // empty: not begun
+	own    bool   // begun by this writer: no state knows of it
+	sums   bool
+	strays bool
+	parts  []part // of those on their way the ETag is empty
+	err    error  // the first failure
+
+	size int64 // of the whole object; set before complete
+}
+
+func newUpload(s *Store, key blob.Key, from state) *upload {
+	return &upload{
+		store: s, name: s.object(key), slots: make(chan struct{}, inFlight),
+		id: from.upload, sums: from.sums, strays: from.strays, parts: from.parts,
+	}
+}
+
+// failure is the first failure of a part, or nil.
+func (u *upload) failure() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.err
+}
+
+func (u *upload) fail(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.err == nil {
+		u.err = err
+	}
+}
+
+// next is the number of the part that comes after all others.
+func (u *upload) next() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.parts) + 1
+}
+
+// begun reports whether there are parts.
+func (u *upload) begun() bool { return u.next() > 1 }
+
+// send uploads the next part in the background, as soon as not too many others are on
+// their way. free is called when the memory of b is not needed any more.
+func (u *upload) send(ctx context.Context, b *body, crc uint32, free func()) error {
+	select {
+	case u.slots <- struct{}{}:
+	case <-ctx.Done():
+		free()
+		return ctx.Err()
+	}
+	u.mu.Lock()
+	u.parts = append(u.parts, part{crc: crc})
+	n := len(u.parts)
+	u.mu.Unlock()
+	u.group.Go(func() {
+		defer func() {
+			free()
+			<-u.slots
+		}()
+		if err := u.put(ctx, n, b, crc); err != nil {
+			u.fail(err)
+		}
+	})
+	return nil
+}
+
+func (u *upload) put(ctx context.Context, n int, b *body, crc uint32) error {
+	if n > maxParts {
+		return errTooLarge
+	}
+	if err := u.begin(ctx); err != nil {
+		return err
+	}
+	etag, err := u.store.client.part(ctx, u, n, b, crc)
+	if err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.parts[n-1].etag = etag
+	return nil
+}
+
+// begin begins the upload, unless that has been done.
+func (u *upload) begin(ctx context.Context) error {
+	u.creating.Lock()
+	defer u.creating.Unlock()
+	if err := u.failure(); err != nil || u.id != "" {
+		return err
+	}
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(createGrace):
+			cancel()
+		case <-grace.Done():
+		}
+	})
+	defer stop()
+	sums := !u.store.client.noChecksum
+	id, retried, err := u.store.client.create(grace, u.name, sums)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	// Of one that failed, the answer may have been lost.
+	u.strays = u.strays || retried || err != nil && !answered(err)
+	if err != nil {
+		return err
+	}
+	u.id, u.own, u.sums = id, true, sums
+	return nil
+}
+
+// wait waits for the parts on their way. If ctx is done before, they are given up with
+// cancel. The error is that of ctx or that of the first part that failed.
+func (u *upload) wait(ctx context.Context, cancel func()) error {
+	done := make(chan struct{})
+	go func() {
+		u.group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return u.failure()
+	case <-ctx.Done():
+		cancel()
+		<-done
+		return ctx.Err()
+	}
+}
+
+// state is how to go on, with the tail. All parts have to be there.
+func (u *upload) state(tail []byte) state {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return state{upload: u.id, sums: u.sums, strays: u.strays, parts: u.parts, tail: tail}
+}
+
+// abandon frees what no state knows: the upload, if kept does not say that there is a
+// state with it, and any twin. Failures are logged, as nobody can do anything about
+// them but Discard.
+func (u *upload) abandon(kept bool) {
+	u.mu.Lock()
+	id, own, strays := u.id, u.own, u.strays
+	u.mu.Unlock()
+	if kept && !own {
+		return
+	}
+	s := u.store
+	ctx, cancel := context.WithTimeout(context.Background(), min(s.timeout, closeTimeout))
+	defer cancel()
+	var err error
+	if id != "" {
+		err = s.client.abort(ctx, u.name, id)
+	}
+	if strays && err == nil {
+		err = s.abortUploads(ctx, u.name, "")
+	}
+	if err != nil {
+		s.log.Warn("an unfinished upload is left in the bucket", "object", u.name, "error", err)
+	}
+}

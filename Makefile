@@ -47,13 +47,15 @@ fuzz: ## fuzz every parser for FUZZTIME each
 	done
 
 .PHONY: conformance
-conformance: build ## run the whole OCI conformance suite against berth
+conformance: build ## run the whole OCI conformance suite against berth, alone and as three replicas
 	go run ./conformance/oci -berth $(BERTH)
+	go run ./conformance/oci -berth $(BERTH) -replicas 3 -results results/oci-replicas
 
 .PHONY: e2e
 e2e: build ## drive berth with docker, podman, skopeo, containerd, helm, cosign and others
 	conformance/clients/install.sh
 	cd conformance/clients && BERTH_E2E=1 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -timeout 20m
+	cd conformance/clients && BERTH_E2E=1 BERTH_E2E_REPLICAS=3 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -timeout 20m
 
 .PHONY: kill
 kill: build ## kill berth at random moments and look for losses

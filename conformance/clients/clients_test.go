@@ -6,10 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"berth/conformance/internal/cluster"
 	"berth/conformance/internal/server"
 )
 
@@ -104,12 +106,29 @@ func connect(work string) (stop func() error, err error) {
 			return nil, err
 		}
 	}
+	if n := os.Getenv("BERTH_E2E_REPLICAS"); n != "" {
+		return connectCluster(bin, n)
+	}
 	b, err := server.StartBerth(context.Background(), bin, filepath.Join(work, "data"), server.Options{})
 	if err != nil {
 		return nil, err
 	}
 	target, err = newRegistry("http://"+b.Addr, server.User, server.Password)
 	return b.Stop, err
+}
+
+// connectCluster points target at a proxy in front of as many replicas, which change with each request.
+func connectCluster(bin, replicas string) (stop func() error, err error) {
+	n, err := strconv.Atoi(replicas)
+	if err != nil {
+		return nil, fmt.Errorf("BERTH_E2E_REPLICAS: %w", err)
+	}
+	c, stop, err := cluster.Temporary(context.Background(), cluster.Options{Berth: bin, Replicas: n})
+	if err != nil {
+		return nil, err
+	}
+	target, err = newRegistry("http://"+c.Front.Addr, server.User, server.Password)
+	return stop, err
 }
 
 // build builds the Go program in the folder src.

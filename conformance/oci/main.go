@@ -20,12 +20,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	"berth/conformance/internal/cluster"
 	"berth/conformance/internal/server"
 )
 
 // options is the command line.
 type options struct {
 	berth    string
+	replicas int
 	url      string
 	user     string
 	password string
@@ -36,6 +38,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.berth, "berth", "bin/berth", "the berth `binary` to start")
+	flag.IntVar(&o.replicas, "replicas", 0, "start as `many` on PostgreSQL and S3, behind a proxy that turns from one to the next; 0 means one on its own disk")
 	flag.StringVar(&o.url, "url", "", "test the registry at this `URL` instead of starting berth")
 	flag.StringVar(&o.user, "user", "", "with -url: log in as this user")
 	flag.StringVar(&o.password, "password", "", "with -url: and this password")
@@ -52,17 +55,27 @@ func main() {
 	}
 }
 
+// sparse is for the suite's indexes that name absent platforms, which are refused unless the repository allows them.
+var sparse = []string{"--sparse", "conformance/*"}
+
 // run tests the registry that o names, or a berth that lives as long as the test.
 func run(ctx context.Context, o options) (err error) {
+	if o.url == "" && o.replicas > 0 {
+		c, stop, err := cluster.Temporary(ctx, cluster.Options{Berth: o.berth, Replicas: o.replicas, Args: sparse})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+		o.url, o.user, o.password = "http://"+c.Front.Addr, server.User, server.Password
+	}
 	if o.url == "" {
 		dir, err := os.MkdirTemp("", "berth-conformance-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		// An index that names absent platforms is refused unless the repository allows it.
 		b, err := server.StartBerth(ctx, o.berth, filepath.Join(dir, "data"), server.Options{
-			Args: []string{"--sparse", "conformance/*"},
+			Args: sparse,
 		})
 		if err != nil {
 			return err

@@ -28,7 +28,8 @@ type Options struct {
 	Poll time.Duration // see Command; start-up time is measured with a short one
 }
 
-// StartBerth serves the data folder with the binary at path, authentication on, on two free ports of 127.0.0.1.
+// StartBerth serves the data folder with the binary at path, authentication on, on two free ports of 127.0.0.1. Without
+// a folder, Args have to say where the data are, and Log is needed.
 func StartBerth(ctx context.Context, path, data string, o Options) (*Berth, error) {
 	addr, err := FreeAddr()
 	if err != nil {
@@ -44,13 +45,17 @@ func StartBerth(ctx context.Context, path, data string, o Options) (*Berth, erro
 	if o.Log == "" {
 		o.Log = filepath.Join(filepath.Dir(data), "berth.log")
 	}
-	if err := os.MkdirAll(data, 0o755); err != nil {
-		return nil, err
+	args := append([]string{"serve", "--addr", addr, "--admin-addr", admin}, o.Args...)
+	if data != "" {
+		if err := os.MkdirAll(data, 0o755); err != nil {
+			return nil, err
+		}
+		args = append(args, "--data", data)
 	}
 	p, err := Start(ctx, Command{
 		Name:  "berth",
 		Path:  path,
-		Args:  append([]string{"serve", "--addr", addr, "--admin-addr", admin, "--data", data}, o.Args...),
+		Args:  args,
 		Env:   []string{"BERTH_ADMIN_PASSWORD=" + Password},
 		Log:   o.Log,
 		Ready: Answers("http://"+admin+"/readyz", http.StatusOK),

@@ -23,14 +23,15 @@ const drain = 40 * time.Second
 
 // Command says how a program is started and how one sees that it is up.
 type Command struct {
-	Name  string        // what messages call it
-	Path  string        // the binary
-	Args  []string      // its arguments
-	Env   []string      // added to the environment of the test, as KEY=value
-	Log   string        // file that receives stdout and stderr; empty throws them away
-	Ready func() error  // nil once the program answers; asked every 20 ms, or every Poll
-	Wait  time.Duration // how long to ask; zero means 30 seconds
-	Poll  time.Duration // how long to rest between two questions
+	Name  string              // what messages call it
+	Path  string              // the binary
+	Args  []string            // its arguments
+	Env   []string            // added to the environment of the test, as KEY=value
+	As    *syscall.Credential // who runs it; nil means who runs the test
+	Log   string              // file that receives stdout and stderr; empty throws them away
+	Ready func() error        // nil once the program answers; asked every 20 ms, or every Poll
+	Wait  time.Duration       // how long to ask; zero means 30 seconds
+	Poll  time.Duration       // how long to rest between two questions
 }
 
 // Process is a program that runs.
@@ -47,7 +48,7 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	// A group of its own: Ctrl-C reaches the test alone, which then stops the program in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: c.As}
 	if c.Log != "" {
 		f, err := os.OpenFile(c.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 		if err != nil {

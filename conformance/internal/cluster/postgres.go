@@ -1,0 +1,136 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"berth/conformance/internal/server"
+)
+
+// Postgres is a PostgreSQL that runs.
+type Postgres struct {
+	*server.Process
+	Addr string // host:port
+	URL  string // of the database that berth uses
+
+	bin string
+	dir string
+	as  *syscall.Credential
+}
+
+// StartPostgres makes a database cluster in dir and serves it. A crash of the server loses nothing, one of the machine
+// may: nothing is synced.
+func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
+	bin, err := postgresPrograms()
+	if err != nil {
+		return nil, err
+	}
+	addr, err := server.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	p := &Postgres{Addr: addr, bin: bin, dir: dir, URL: "postgres://postgres@" + addr + "/postgres?sslmode=disable"}
+	if os.Geteuid() == 0 {
+		if p.as, err = unprivileged(); err != nil {
+			return nil, err
+		}
+		if err := os.Chown(dir, int(p.as.Uid), int(p.as.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"),
+		"-D", dir, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+	initdb.Dir = dir
+	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: p.as}
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return p, p.Run(ctx)
+}
+
+// Run serves the folder, again after the server has ended.
+func (p *Postgres) Run(ctx context.Context) (err error) {
+	_, port, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		return err
+	}
+	p.Process, err = server.Start(ctx, server.Command{
+		Name: "PostgreSQL",
+		Path: filepath.Join(p.bin, "postgres"),
+		Args: []string{
+			"-D", p.dir, "-k", p.dir, "-h", "127.0.0.1", "-p", port,
+			"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300",
+		},
+		As:  p.as,
+		Log: filepath.Join(filepath.Dir(p.dir), "postgres.log"),
+		Ready: func() error {
+			return exec.Command(filepath.Join(p.bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", port).Run()
+		},
+	})
+	return err
+}
+
+// Stop ends the server, cutting off those connected: SIGTERM would wait for them.
+func (p *Postgres) Stop() error {
+	if p.Process == nil {
+		return nil
+	}
+	if err := syscall.Kill(p.PID(), syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	return p.Process.Stop()
+}
+
+// Crash ends the server as a crash would.
+func (p *Postgres) Crash() error {
+	if err := syscall.Kill(p.PID(), syscall.SIGQUIT); err != nil {
+		return err
+	}
+	return p.Process.Stop()
+}
+
+// postgresPrograms finds the folder of the newest server that is installed.
+func postgresPrograms() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return "", err
+	}
+	if len(found) > 0 {
+		return filepath.Dir(found[len(found)-1]), nil
+	}
+	initdb, err := exec.LookPath("initdb")
+	if err != nil {
+		return "", errors.New("PostgreSQL is not here; install it, with apt-get install postgresql or otherwise")
+	}
+	return filepath.Dir(initdb), nil
+}
+
+// unprivileged is somebody other than root.
+func unprivileged() (*syscall.Credential, error) {
+	who, err := user.Lookup("postgres")
+	if err != nil {
+		if who, err = user.Lookup("nobody"); err != nil {
+			return nil, err
+		}
+	}
+	uid, err := strconv.ParseUint(who.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(who.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}

@@ -59,8 +59,8 @@ func (b budget) atLeastDistribution(times float64) budget {
 	return b
 }
 
-// budgets is the table, in its order. The figures are the ones that docs and issues promise for a disk.
-var budgets = []budget{
+// onDisk is the table, in its order. The figures are the ones that are promised for a disk.
+var onDisk = []budget{
 	budget{metric: pushCPU, digits: 2}.atMostBare(1.15),
 	budget{metric: pushRate}.atLeastDistribution(1.3),
 	budget{metric: pullCPU, digits: 2}.atMostBare(1.3),
@@ -79,6 +79,36 @@ var budgets = []budget{
 	{metric: idleMemory, rule: atMost(50)},
 	{metric: peakMemory, rule: atMost(150)},
 	{metric: binarySize, digits: 1, rule: atMost(45)},
+}
+
+// onS3 is the same for a bucket and PostgreSQL.
+var onS3 = []budget{
+	budget{metric: pushCPU, digits: 2}.atMostBare(1.15),
+	budget{metric: pushRate}.atLeastDistribution(4),
+	budget{metric: pullCPU, digits: 2}.atMostBare(1.1),
+	{metric: pullRate},
+	budget{metric: smallRate}.atLeastLike(300, 800),
+	{metric: smallCPU, digits: 2},
+	{metric: mediumRate},
+	{metric: mediumCPU, digits: 2},
+	budget{metric: headCPU, digits: 3}.atMostLike(0.12, 0.05),
+	{metric: headP50, digits: 2},
+	{metric: headP99, digits: 2},
+	{metric: tagsP50, digits: 2, rule: atMost(2)},
+	{metric: tagsP99, digits: 2},
+	{metric: referrersRate},
+	{metric: startTime, digits: 3},
+	{metric: idleMemory},
+	{metric: peakMemory, rule: atMost(250)},
+	{metric: binarySize, digits: 1, rule: atMost(45)},
+}
+
+// budgets are those of what is measured.
+func (o options) budgets() []budget {
+	if o.s3 {
+		return onS3
+	}
+	return onDisk
 }
 
 // verdict says whether berth keeps the budget. A figure that is missing keeps nothing.

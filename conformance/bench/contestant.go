@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"berth/conformance/internal/cluster"
 	"berth/conformance/internal/server"
 )
 
@@ -63,43 +64,94 @@ func (c *contestant) start(ctx context.Context, dir string) (*running, error) {
 const poll = 2 * time.Millisecond
 
 // launcher starts a program that listens on an address and answers GET /v2/ once it is up.
-func launcher(name, binary string, args func(addr, dir string) ([]string, error)) func(context.Context, string) (*running, error) {
+// With house it comes to live in it.
+func launcher(name, binary string, house bool, args func(addr, dir string, h *home) ([]string, error)) func(context.Context, string) (*running, error) {
 	return func(ctx context.Context, dir string) (*running, error) {
 		addr, err := server.FreeAddr()
 		if err != nil {
 			return nil, err
 		}
-		a, err := args(addr, dir)
+		h, err := openHome(ctx, dir, house, false)
 		if err != nil {
 			return nil, err
+		}
+		a, err := args(addr, dir, h)
+		if err != nil {
+			return nil, errors.Join(err, h.close())
 		}
 		begun := time.Now()
 		p, err := server.Start(ctx, server.Command{
-			Name: name, Path: binary, Args: a,
+			Name: name, Path: binary, Args: a, Env: []string{
+				"AWS_ACCESS_KEY_ID=" + cluster.AccessKey, "AWS_SECRET_ACCESS_KEY=" + cluster.SecretKey, "BUCKET=" + cluster.Bucket,
+			},
 			Log: filepath.Join(dir, "log"), Ready: server.Answers("http://" + addr + "/v2/"), Poll: poll,
 		})
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, h.close())
 		}
-		return &running{"http://" + addr, p.PID(), time.Since(begun), p.Stop}, nil
+		stop := func() error { return errors.Join(p.Stop(), h.close()) }
+		return &running{"http://" + addr, p.PID(), time.Since(begun), stop}, nil
 	}
 }
 
-func newBareLoop(binary string) *contestant {
-	launch := launcher("bareloop", binary, func(addr, dir string) ([]string, error) {
-		return []string{"-addr", addr, "-data", filepath.Join(dir, "data")}, nil
+// home is where a contestant keeps things if not on its own disk.
+type home struct {
+	s3       *cluster.S3
+	postgres *cluster.Postgres // nil for those who have no use for it
+}
+
+// openHome starts the servers on what they have below dir; without remote there is no need to.
+func openHome(ctx context.Context, dir string, remote, database bool) (h *home, err error) {
+	h = &home{}
+	if !remote {
+		return h, nil
+	}
+	if h.s3, err = cluster.StartS3(ctx, filepath.Join(dir, "s3")); err == nil && database {
+		h.postgres, err = cluster.StartPostgres(ctx, filepath.Join(dir, "postgres"))
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	return h, nil
+}
+
+func (h *home) close() (err error) {
+	if h.s3 != nil {
+		err = h.s3.Stop()
+	}
+	if h.postgres != nil {
+		err = errors.Join(err, h.postgres.Stop())
+	}
+	return err
+}
+
+func newBareLoop(binary string, s3 bool) *contestant {
+	launch := launcher("bareloop", binary, s3, func(addr, dir string, h *home) ([]string, error) {
+		args := []string{"-addr", addr, "-data", filepath.Join(dir, "data")}
+		if h.s3 != nil {
+			args = append(args, "-s3", h.s3.Addr)
+		}
+		return args, nil
 	})
 	return &contestant{name: bareLoop, binary: binary, launch: launch, relaunch: launch}
 }
 
 // newDistribution has no authentication, says nothing to its log, and keeps its blobs where the others do.
-func newDistribution(binary string) *contestant {
-	launch := launcher("registry", binary, func(addr, dir string) ([]string, error) {
+func newDistribution(binary string, s3 bool) *contestant {
+	launch := launcher("registry", binary, s3, func(addr, dir string, h *home) ([]string, error) {
+		driver := fmt.Sprintf("filesystem: {rootdirectory: %q}", filepath.Join(dir, "data"))
+		if h.s3 != nil {
+			driver = fmt.Sprintf("s3: {bucket: %q, accesskey: %q, secretkey: %q, region: us-east-1, regionendpoint: %q, forcepathstyle: true, secure: false}",
+				cluster.Bucket, cluster.AccessKey, cluster.SecretKey, "http://"+h.s3.Addr)
+			driver += "\n  redirect: {disable: true}"
+		}
 		config := fmt.Sprintf(`version: 0.1
 log: {level: error, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}
+storage:
+  %s
+  delete: {enabled: true}
 http: {addr: %q}
-`, filepath.Join(dir, "data"), addr)
+`, driver, addr)
 		path := filepath.Join(dir, "config.yml")
 		return []string{"serve", path}, os.WriteFile(path, []byte(config), 0o644)
 	})
@@ -108,32 +160,41 @@ http: {addr: %q}
 
 // newBerth runs with authentication on and its request log in a file, as `berth serve` does it; args are added. With a
 // folder, that one is what its start is timed on.
-func newBerth(binary string, args []string, folder string) *contestant {
+func newBerth(binary string, args []string, folder string, s3 bool) *contestant {
 	c := &contestant{name: berth, binary: binary, user: server.User, pass: server.Password, tags: true}
-	c.launch = launchBerth(binary, args, "")
-	c.relaunch = launchBerth(binary, args, folder)
+	c.launch = launchBerth(binary, args, "", s3)
+	c.relaunch = launchBerth(binary, args, folder, s3)
 	return c
 }
 
-// launchBerth serves folder or, without one, a folder below dir.
-func launchBerth(binary string, args []string, folder string) func(context.Context, string) (*running, error) {
+// launchBerth serves folder or, without one, a folder below dir, or else a bucket and PostgreSQL.
+func launchBerth(binary string, args []string, folder string, s3 bool) func(context.Context, string) (*running, error) {
 	return func(ctx context.Context, dir string) (*running, error) {
 		data := folder
-		if data == "" {
+		if data == "" && !s3 {
 			data = filepath.Join(dir, "data")
+		}
+		h, err := openHome(ctx, dir, s3, true)
+		if err != nil {
+			return nil, err
+		}
+		args := args
+		if s3 {
+			args = append([]string{"--database", h.postgres.URL, "--storage", h.s3.URL}, args...)
 		}
 		begun := time.Now()
 		b, err := server.StartBerth(ctx, binary, data, server.Options{
 			Args: args, Log: filepath.Join(dir, "log"), Poll: poll,
 		})
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, h.close())
 		}
+		stop := func() error { return errors.Join(b.Stop(), h.close()) }
 		// Ready is not enough: the first answer is the registry's.
 		if err := server.Answers("http://" + b.Addr + "/v2/")(); err != nil {
-			return nil, errors.Join(err, b.Stop())
+			return nil, errors.Join(err, stop())
 		}
-		return &running{"http://" + b.Addr, b.PID(), time.Since(begun), b.Stop}, nil
+		return &running{"http://" + b.Addr, b.PID(), time.Since(begun), stop}, nil
 	}
 }
 

@@ -34,6 +34,7 @@ type options struct {
 	dir          string
 	out          string
 	rounds       int
+	s3           bool
 	quick        bool
 	enforce      bool
 }
@@ -61,6 +62,7 @@ func parse() options {
 	flag.IntVar(&o.pages, "pages", 500, "pages of 100 tags that are read")
 	flag.IntVar(&o.referrers, "referrers", 300, "referrers of one subject")
 	flag.IntVar(&o.startCount, "starts", 5, "how often the start is timed")
+	flag.BoolVar(&o.s3, "s3", false, "keep blobs on an S3 server and berth's metadata in PostgreSQL; their CPU time is not counted")
 	flag.BoolVar(&o.quick, "quick", false, "one short round with few tags")
 	flag.BoolVar(&o.enforce, "enforce", false, "end with status 1 when a budget is missed")
 	flag.Parse()
@@ -84,6 +86,9 @@ func main() {
 func run(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp(o.dir, "berth-bench-")
 	if err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL does not run as root
 		return err
 	}
 	defer os.RemoveAll(dir)
@@ -110,9 +115,9 @@ func run(ctx context.Context, o options) error {
 	w := io.MultiWriter(os.Stdout, file)
 	fmt.Fprintf(w, "%s. Medians of %d, %d clients, images of %d × %d MiB.%s\n\n", machine(), o.rounds, o.clients,
 		layersPerImage, o.layerSize>>20, notes)
-	printTable(w, names, all)
+	printTable(w, o.budgets(), names, all)
 	fmt.Fprintf(file, "\n```\n")
-	printRounds(file, names, all)
+	printRounds(file, o.budgets(), names, all)
 	fmt.Fprintf(file, "```\n")
 	if err := file.Close(); err != nil {
 		return err
@@ -123,7 +128,7 @@ func run(ctx context.Context, o options) error {
 // judge lists the budgets that are missed, which is an error only if the user wants it to be.
 func judge(o options, all map[string]figures) error {
 	var missed []string
-	for _, b := range budgets {
+	for _, b := range o.budgets() {
 		if _, kept := b.verdict(all); !kept {
 			missed = append(missed, string(b.metric))
 		}
@@ -151,9 +156,9 @@ func enter(ctx context.Context, o options, dir string) ([]*contestant, error) {
 		}
 	}
 	list := []*contestant{
-		newBareLoop(bare),
-		newBerth(o.berth, strings.Fields(o.berthArgs), o.berthData),
-		newDistribution(o.distribution),
+		newBareLoop(bare, o.s3),
+		newBerth(o.berth, strings.Fields(o.berthArgs), o.berthData, o.s3),
+		newDistribution(o.distribution, o.s3),
 	}
 	for _, p := range o.peers {
 		c, err := newPeer(p)

@@ -11,7 +11,7 @@ import (
 )
 
 // printTable writes the budget table in Markdown.
-func printTable(w io.Writer, names []string, all map[string]figures) {
+func printTable(w io.Writer, budgets []budget, names []string, all map[string]figures) {
 	header := append([]string{"work", "budget"}, names...)
 	header = append(header, "berth : bare", "verdict")
 	rows := [][]string{header, nil}
@@ -37,7 +37,7 @@ func printTable(w io.Writer, names []string, all map[string]figures) {
 }
 
 // printRounds writes every sample, so that one sees how much the machine wavered.
-func printRounds(w io.Writer, names []string, all map[string]figures) {
+func printRounds(w io.Writer, budgets []budget, names []string, all map[string]figures) {
 	for _, b := range budgets {
 		fmt.Fprintf(w, "%s\n", b.metric)
 		for _, n := range names {

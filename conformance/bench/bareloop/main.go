@@ -1,5 +1,6 @@
-// Command bareloop is the least that a registry on a disk must do, and nothing else: it hashes what arrives, writes it,
-// syncs it, gives it its name and hands it out again with sendfile. No authentication, no database, no checks.
+// Command bareloop is the least that a registry must do, and nothing else. On a disk it hashes what arrives, writes it,
+// syncs it, gives it its name and hands it out again with sendfile; with -s3 it hashes what arrives and hands it to
+// minio-go in parts. No authentication, no database, no checks; manifests are files in any case.
 //
 // The benchmark measures berth against it, so that a budget is a ratio and holds on any machine.
 package main
@@ -23,22 +24,42 @@ import (
 
 // upload is a blob that arrives.
 type upload struct {
-	file *os.File
-	hash hash.Hash
+	bytes sink
+	hash  hash.Hash
 }
 
-// loop keeps everything as files below dir.
+// store is where blobs go.
+type store interface {
+	create(id string) (sink, error)
+	open(name string) (content io.ReadCloser, size int64, err error)
+}
+
+// sink takes the bytes of one blob.
+type sink interface {
+	io.Writer
+	settle(name string) error // makes them durable under that name
+}
+
+// loop keeps manifests as files below dir.
 type loop struct {
 	dir     string
+	blobs   store
 	uploads sync.Map // id to *upload
 }
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:5000", "`address` to listen on")
 	dir := flag.String("data", "bareloop-data", "`folder` for the files")
+	endpoint := flag.String("s3", "", "keep blobs on the S3 server at this `host:port`, in the bucket and with the keys of the environment")
 	flag.Parse()
 
-	l := &loop{dir: *dir}
+	l := &loop{dir: *dir, blobs: files(*dir)}
+	if *endpoint != "" {
+		var err error
+		if l.blobs, err = newBucket(*endpoint); err != nil {
+			log.Fatal(err)
+		}
+	}
 	r := mux.NewRouter()
 	r.HandleFunc("/v2/", func(http.ResponseWriter, *http.Request) {})
 	r.HandleFunc("/v2/{name:.+}/blobs/uploads/", l.handle(l.post)).Methods("POST")
@@ -66,11 +87,11 @@ func (l *loop) handle(f func(w http.ResponseWriter, r *http.Request) error) http
 
 func (l *loop) post(w http.ResponseWriter, r *http.Request) error {
 	id := rand.Text()
-	f, err := os.Create(filepath.Join(l.dir, "uploads", id))
+	s, err := l.blobs.create(id)
 	if err != nil {
 		return err
 	}
-	l.uploads.Store(id, &upload{f, sha256.New()})
+	l.uploads.Store(id, &upload{s, sha256.New()})
 	w.Header().Set("Location", r.URL.Path+id)
 	w.WriteHeader(http.StatusAccepted)
 	return nil
@@ -83,7 +104,7 @@ func (l *loop) receive(r *http.Request) (*upload, error) {
 		return nil, os.ErrNotExist
 	}
 	u := v.(*upload)
-	_, err := io.Copy(io.MultiWriter(u.file, u.hash), r.Body)
+	_, err := io.Copy(io.MultiWriter(u.bytes, u.hash), r.Body)
 	return u, err
 }
 
@@ -105,7 +126,7 @@ func (l *loop) put(w http.ResponseWriter, r *http.Request) error {
 	if "sha256:"+hex.EncodeToString(u.hash.Sum(nil)) != r.URL.Query().Get("digest") {
 		return os.ErrInvalid
 	}
-	if err := settle(u.file, filepath.Join(l.dir, "blobs"), r.URL.Query().Get("digest")); err != nil {
+	if err := u.bytes.settle(r.URL.Query().Get("digest")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusCreated)
@@ -113,18 +134,14 @@ func (l *loop) put(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (l *loop) getBlob(w http.ResponseWriter, r *http.Request) error {
-	f, err := os.Open(filepath.Join(l.dir, "blobs", mux.Vars(r)["digest"]))
+	content, size, err := l.blobs.open(mux.Vars(r)["digest"])
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
+	defer content.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", strconv.FormatInt(st.Size(), 10))
-	_, err = io.Copy(w, f) // sendfile
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	_, err = io.Copy(w, content) // sendfile, of a file
 	return err
 }
 
@@ -162,23 +179,4 @@ func (l *loop) getManifest(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Docker-Content-Digest", "sha256:"+hex.EncodeToString(sum[:]))
 	_, err = w.Write(b)
 	return err
-}
-
-// settle makes a file durable under its name.
-func settle(f *os.File, dir, name string) error {
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -26,7 +26,7 @@ type Postgres struct {
 	as  *syscall.Credential
 }
 
-// StartPostgres makes a database cluster in dir and serves it. A crash of the server loses nothing, one of the machine
+// StartPostgres serves the database cluster in dir, which it makes if there is none. A crash of the server loses nothing, one of the machine
 // may: nothing is synced.
 func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
 	bin, err := postgresPrograms()
@@ -37,26 +37,38 @@ func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
 	p := &Postgres{Addr: addr, bin: bin, dir: dir, URL: "postgres://postgres@" + addr + "/postgres?sslmode=disable"}
 	if os.Geteuid() == 0 {
 		if p.as, err = unprivileged(); err != nil {
 			return nil, err
 		}
-		if err := os.Chown(dir, int(p.as.Uid), int(p.as.Gid)); err != nil {
+	}
+	if _, err := os.Stat(filepath.Join(dir, "PG_VERSION")); err != nil {
+		if err := p.create(ctx); err != nil {
 			return nil, err
 		}
 	}
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"),
-		"-D", dir, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-	initdb.Dir = dir
+	return p, p.Run(ctx)
+}
+
+// create makes the database cluster.
+func (p *Postgres) create(ctx context.Context) error {
+	if err := os.Mkdir(p.dir, 0o700); err != nil {
+		return err
+	}
+	if p.as != nil {
+		if err := os.Chown(p.dir, int(p.as.Uid), int(p.as.Gid)); err != nil {
+			return err
+		}
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(p.bin, "initdb"),
+		"-D", p.dir, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+	initdb.Dir = p.dir
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: p.as}
 	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	return p, p.Run(ctx)
+	return nil
 }
 
 // Run serves the folder, again after the server has ended.

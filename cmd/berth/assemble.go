@@ -67,6 +67,7 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	face := oci.New(auth.Guard(eng, access), oci.Options{
 		Authenticate: authenticator.Principal,
 		Greet:        access.Greet,
+		Authorize:    access.Authorize,
 		Challenge: func(r *http.Request, err error) string {
 			return auth.Challenge{Realm: site.url(r) + "/token", Service: cmd.Service}.Header(err)
 		},

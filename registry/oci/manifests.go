@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"berth/auth"
 	"berth/registry"
 )
 
@@ -42,6 +44,14 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, q request) 
 	if err != nil {
 		return err
 	}
+	if err := s.opts.Authorize(r.Context(), auth.PutImage, q.repo); err != nil {
+		return err
+	}
+	size, err := s.reserve(r)
+	if err != nil {
+		return err
+	}
+	defer s.manifests.Release(size)
 	b, err := s.readManifest(w, r)
 	if err != nil {
 		return err
@@ -85,18 +95,40 @@ func tagsOf(r *http.Request) ([]registry.Tag, error) {
 	return tags, nil
 }
 
+// reserve takes the memory for a manifest that is about to be read; the caller
+// releases it.
+func (s *Server) reserve(r *http.Request) (size int64, err error) {
+	switch size = r.ContentLength; {
+	case size > registry.MaxManifestSize:
+		return 0, registry.ErrManifestTooLarge
+	case size < 0:
+		size = registry.MaxManifestSize
+	}
+	size = min(size, s.opts.ManifestMemory)
+	ctx, cancel := context.WithTimeout(r.Context(), s.opts.StallTimeout)
+	defer cancel()
+	if err := s.manifests.Acquire(ctx, size); err != nil {
+		if r.Context().Err() != nil {
+			return 0, r.Context().Err()
+		}
+		return 0, registry.ErrUnavailable.With("too many large manifests are being pushed; try again shortly")
+	}
+	return size, nil
+}
+
 func (s *Server) readManifest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > registry.MaxManifestSize {
-		return nil, registry.ErrManifestTooLarge
+	var b bytes.Buffer
+	if r.ContentLength > 0 {
+		b.Grow(int(r.ContentLength) + bytes.MinRead) // or ReadFrom would grow it once more
 	}
-	b, err := io.ReadAll(io.LimitReader(s.body(w, r), registry.MaxManifestSize+1))
+	_, err := b.ReadFrom(io.LimitReader(s.body(w, r), registry.MaxManifestSize+1))
 	if err != nil {
-		return nil, registry.ErrSizeInvalid.With("the manifest broke off after %d bytes; send it again", len(b))
+		return nil, registry.ErrSizeInvalid.With("the manifest broke off after %d bytes; send it again", b.Len())
 	}
-	if len(b) > registry.MaxManifestSize {
+	if b.Len() > registry.MaxManifestSize {
 		return nil, registry.ErrManifestTooLarge
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // deleteManifest is end-9. A tag goes alone, a digest takes its tags with it.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+	"golang.org/x/sync/semaphore"
 
 	"berth/auth"
 	"berth/registry"
@@ -31,6 +32,11 @@ type Options struct {
 	// GET /v2/, where clients learn whether and how to log in; nil welcomes everybody.
 	Greet func(context.Context) error
 
+	// Authorize says whether the principal of a context may do action on repo. The
+	// registry behind asks the same; this is for a request whose body has to be in
+	// memory before the registry can be called. Nil leaves it to the registry.
+	Authorize func(ctx context.Context, action auth.Action, repo registry.Name) error
+
 	// Challenge is the WWW-Authenticate header that goes with a 401: how to log in,
 	// and for what. err is the refusal.
 	Challenge func(r *http.Request, err error) string
@@ -43,6 +49,10 @@ type Options struct {
 	// has it, as in a bucket.
 	Redirect func(r *http.Request) bool
 
+	// ManifestMemory bounds the bytes of all manifests that are being pushed at the same
+	// moment; more wait. Zero means 64 MiB.
+	ManifestMemory int64
+
 	// ChunkMinLength is offered to clients that push in chunks; zero means any size
 	// will do.
 	ChunkMinLength int64
@@ -53,9 +63,10 @@ type Options struct {
 
 // Server is the HTTP face of a registry.
 type Server struct {
-	registry registry.Registry
-	opts     Options
-	router   *mux.Router
+	registry  registry.Registry
+	opts      Options
+	router    *mux.Router
+	manifests *semaphore.Weighted // bytes of manifests in memory
 }
 
 // handler answers one kind of request. It returns its error; ServeHTTP writes it.
@@ -105,6 +116,12 @@ func New(reg registry.Registry, opts Options) *Server {
 	if opts.StallTimeout == 0 {
 		opts.StallTimeout = time.Minute
 	}
+	if opts.ManifestMemory == 0 {
+		opts.ManifestMemory = 64 << 20
+	}
+	if opts.Authorize == nil {
+		opts.Authorize = func(context.Context, auth.Action, registry.Name) error { return nil }
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -114,7 +131,7 @@ func New(reg registry.Registry, opts Options) *Server {
 	if opts.Observe == nil {
 		opts.Observe = func(Access) {}
 	}
-	s := &Server{registry: reg, opts: opts}
+	s := &Server{registry: reg, opts: opts, manifests: semaphore.NewWeighted(opts.ManifestMemory)}
 	// Paths are matched as they were sent: an encoded slash is not a slash, and
 	// nothing is redirected to a "clean" path, which would drop a body.
 	s.router = mux.NewRouter().UseEncodedPath().SkipClean(true)

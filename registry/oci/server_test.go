@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"berth/auth"
+	"berth/registry"
 	"berth/registry/engine"
 	"berth/registry/oci"
 	"berth/storage/blob"
@@ -26,6 +27,12 @@ type server struct {
 // serve starts a server. A nil store is one in memory; one that is given gets all
 // blobs, however small.
 func serve(t *testing.T, store blob.Store, change func(*oci.Options)) *server {
+	t.Helper()
+	return serveBehind(t, store, change, func(e registry.Registry) registry.Registry { return e })
+}
+
+// serveBehind is serve with something between the server and the engine.
+func serveBehind(t *testing.T, store blob.Store, change func(*oci.Options), wrap func(registry.Registry) registry.Registry) *server {
 	t.Helper()
 	smallBlobs := int64(-1)
 	if store == nil {
@@ -49,7 +56,7 @@ func serve(t *testing.T, store blob.Store, change func(*oci.Options)) *server {
 	if change != nil {
 		change(&opts)
 	}
-	s.Server = httptest.NewServer(oci.New(s.engine, opts))
+	s.Server = httptest.NewServer(oci.New(wrap(s.engine), opts))
 	t.Cleanup(func() {
 		s.Close()
 		if err := db.Close(); err != nil {

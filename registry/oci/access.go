@@ -59,7 +59,9 @@ func (a *Access) finish(w *response, err error) {
 		a.Status = http.StatusOK
 	}
 	a.Received, a.Sent = a.body.n, w.sent
-	a.Err = err
+	if a.Err = err; err == nil {
+		a.Err = w.err
+	}
 }
 
 func (a *Access) attrs() []slog.Attr {

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -18,56 +19,102 @@ const (
 
 // response counts what is sent and gives up on a client that takes nothing. It
 // passes ReadFrom through, so that a file goes to the socket by sendfile.
+//
+// The deadline of the last bytes stays when the handler is done: net/http has some of
+// them in a buffer and sends them afterwards. Over HTTP/1 the next request on the
+// connection takes it away ([newResponse]).
 type response struct {
 	http.ResponseWriter
-	stall  time.Duration
-	status int
-	sent   int64
+	control *http.ResponseController
+	stall   time.Duration
+	status  int
+	sent    int64
+	err     error // why the body could not be sent
+}
+
+func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration) *response {
+	control := http.NewResponseController(w)
+	if r.ProtoMajor == 1 { // a stream of HTTP/2 has its own
+		control.SetWriteDeadline(time.Time{})
+	}
+	if r.ContentLength != 0 {
+		// net/http first reads what is left of the body, for as long as that may stall.
+		stall *= 2
+	}
+	return &response{ResponseWriter: w, control: control, stall: stall}
 }
 
 // Unwrap is for [http.ResponseController].
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// extend gives the client the stall time-out, from now on, to take what comes next.
+func (w *response) extend() { w.control.SetWriteDeadline(time.Now().Add(w.stall)) }
+
 func (w *response) WriteHeader(status int) {
 	if status >= 200 { // 1xx come before the answer
 		w.status = status
 	}
+	w.extend()
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *response) Write(p []byte) (int, error) {
-	n, err := w.ResponseWriter.Write(p)
-	w.sent += int64(n)
-	return n, err
+func (w *response) Write(p []byte) (total int, err error) {
+	for first := true; first || len(p) > 0; first = false {
+		w.extend()
+		n, err := w.ResponseWriter.Write(p[:min(len(p), sendSlice)])
+		total += n
+		if err = w.count(int64(n), err); err != nil {
+			return total, err
+		}
+		p = p[n:]
+	}
+	return total, nil
 }
 
 // ReadFrom implements [io.ReaderFrom].
 func (w *response) ReadFrom(r io.Reader) (total int64, err error) {
 	from, ok := w.ResponseWriter.(io.ReaderFrom)
-	if !ok {
-		return io.Copy(struct{ io.Writer }{w}, r)
+	if !ok { // HTTP/2
+		from = copying{w.ResponseWriter}
 	}
-	control := http.NewResponseController(w.ResponseWriter)
-	defer control.SetWriteDeadline(time.Time{})
 	// net/http hands a file to sendfile if it finds it inside one LimitedReader, not
 	// inside two.
-	limited, ok := r.(*io.LimitedReader)
-	if !ok {
+	limited, announced := r.(*io.LimitedReader)
+	if !announced {
 		limited = &io.LimitedReader{R: r, N: 1<<63 - 1}
 	}
 	for limited.N > 0 {
-		control.SetWriteDeadline(time.Now().Add(w.stall))
+		w.extend()
 		part := &io.LimitedReader{R: limited.R, N: min(sendSlice, limited.N)}
 		want := part.N
 		n, err := from.ReadFrom(part)
 		limited.N -= n
 		total += n
-		w.sent += n
-		if err != nil || n < want {
+		if err == nil && n < want && announced {
+			err = fmt.Errorf("the content ends %d bytes too early", limited.N)
+		}
+		if err = w.count(n, err); err != nil || n < want {
 			return total, err
 		}
 	}
 	return total, nil
+}
+
+// count counts bytes and remembers why there are no more: [http.ServeContent] tells
+// nobody.
+func (w *response) count(n int64, err error) error {
+	w.sent += n
+	if w.err == nil {
+		w.err = err
+	}
+	return err
+}
+
+// copying is a writer with a ReadFrom, if a slow one.
+type copying struct{ to io.Writer }
+
+func (c copying) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{c.to}, r)
 }
 
 // body is a request's body that must not stand still.

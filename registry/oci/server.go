@@ -170,11 +170,11 @@ func (s *Server) serve(operation string, h handler) http.Handler {
 func (s *Server) observe(operation string, answer func(*response, *http.Request, *Access) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := newAccess(r, operation)
-		out := &response{ResponseWriter: w, stall: s.opts.StallTimeout}
+		out := newResponse(w, r, s.opts.StallTimeout)
 		out.Header().Set("X-Request-Id", a.RequestID)
 		if r.ContentLength != 0 {
 			// Of a body that no handler wants, net/http reads some before it answers.
-			http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.StallTimeout))
+			out.control.SetReadDeadline(time.Now().Add(s.opts.StallTimeout))
 		}
 		err := recovered(func() error { return answer(out, r, a) })
 		if err != nil {

@@ -28,8 +28,12 @@ const (
 	// with 8 KiB of scopes, has some 25 KiB.
 	maxToken = 32 << 10
 
-	// maxVerified bounds the verified tokens that are remembered.
-	maxVerified = 16384
+	// maxVerified and maxRemembered bound the verified tokens that are remembered, by
+	// number and by size: a token for one repository has some 600 bytes. One of 2 KiB has
+	// thirty scopes at most, which take 5 KB, so all of them take at most 40 MB. Larger
+	// ones are verified each time, which takes some 100 µs.
+	maxVerified   = 8192
+	maxRemembered = 2 << 10
 )
 
 // Options are the settings of an [Issuer]; the zero value works.
@@ -146,6 +150,13 @@ func (i *Issuer) sign(ctx context.Context, p auth.Principal, audience string, li
 func (i *Issuer) Verify(ctx context.Context, text string) (auth.Principal, error) {
 	if len(text) > maxToken {
 		return auth.Nobody, errTooLong
+	}
+	if len(text) > maxRemembered {
+		c, err := i.parse(ctx, i.access, text)
+		if err != nil {
+			return auth.Nobody, err
+		}
+		return c.principal(), nil
 	}
 	sum := sha256.Sum256([]byte(text))
 	if v, ok := i.verified.Get(sum); ok && i.options.Clock().Before(v.until) {

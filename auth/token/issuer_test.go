@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -210,6 +211,28 @@ func TestOptions(t *testing.T) {
 	for _, o := range []token.Options{{Access: time.Second}, {Refresh: time.Minute}, {Rotation: time.Minute}} {
 		if _, err := token.NewIssuer(&tokentest.KeyStore{}, o); err == nil {
 			t.Errorf("%+v is accepted", o)
+		}
+	}
+}
+
+// TestLargeTokensAreNotRemembered keeps a flood of them from filling the memory.
+func TestLargeTokensAreNotRemembered(t *testing.T) {
+	i := newIssuer(t, &tokentest.KeyStore{}, newClock())
+	for _, v := range []struct{ scopes, remembered int }{{1, 1}, {5, 2}, {400, 2}, {100, 2}} {
+		var scopes []auth.Scope
+		for n := range v.scopes {
+			scopes = append(scopes, auth.Scope{Type: "repository", Name: fmt.Sprint("r", n), Actions: []string{"pull"}})
+		}
+		tok, err := i.Issue(t.Context(), auth.Principal{Name: "ann", Kind: auth.User, Credential: "x"}, scopes)
+		must(t, err)
+		for range 2 {
+			p, err := i.Verify(t.Context(), tok.Text)
+			if err != nil || len(p.Scopes) != v.scopes {
+				t.Errorf("%d scopes: %d, %v", v.scopes, len(p.Scopes), err)
+			}
+		}
+		if got := i.Remembered(); got != v.remembered {
+			t.Errorf("%d scopes, %d bytes: %d tokens are remembered, want %d", v.scopes, len(tok.Text), got, v.remembered)
 		}
 	}
 }

@@ -1,0 +1,4 @@
+package token
+
+// Remembered counts the verified tokens that are remembered.
+func (i *Issuer) Remembered() int { return i.verified.Len() }

@@ -8,6 +8,7 @@ package oci
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -254,6 +255,9 @@ func parseRequest(r *http.Request) (q request, err error) {
 	}
 	if reference, ok := vars["reference"]; ok {
 		q.reference, err = registry.ParseReference(unescape(reference))
+		if reads := r.Method == http.MethodGet || r.Method == http.MethodHead; reads && errors.Is(err, registry.ErrTagInvalid) {
+			err = registry.ErrManifestUnknown.With("%s", err.(*registry.Error).Message) // as for any tag nobody has pushed
+		}
 	} else if d, ok := vars["digest"]; ok {
 		q.reference.Digest, err = registry.ParseDigest(unescape(d))
 	}

@@ -47,7 +47,8 @@ fuzz: ## fuzz every parser for FUZZTIME each
 	done
 
 .PHONY: conformance
-conformance: build ## run the whole OCI conformance suite against berth, alone and as three replicas
+conformance: build ## run the OCI conformance suites, draft and v1.1.1, against berth, alone and as three replicas
+	conformance/oci/install.sh
 	go run ./conformance/oci -berth $(BERTH)
 	go run ./conformance/oci -berth $(BERTH) -replicas 3 -results results/oci-replicas
 

@@ -1,11 +1,13 @@
-// Command oci runs the conformance suite of the OCI distribution-spec against berth, with every switch of the suite on.
+// Command oci runs two conformance suites of the OCI distribution-spec against berth, with every switch of theirs on: that
+// of the current draft, and the released v1.1.1, which people run to compare registries.
 //
+//	conformance/oci/install.sh
 //	go run ./conformance/oci -berth bin/berth
 //
 // It starts the binary on a free port with an empty data folder and authentication on, runs `go tool conformance` from
-// the module's root and ends with an error unless everything passed: a test that failed counts, and so does one that
-// was skipped because the registry lacks something or disabled because nobody asked for it. With -url it tests a
-// registry that runs already.
+// the module's root and what install.sh has built, and ends with an error unless everything passed: a test that failed
+// counts, and so does one that was skipped because the registry lacks something or disabled because nobody asked for it.
+// With -url it tests a registry that runs already.
 package main
 
 import (
@@ -15,10 +17,8 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 
 	"berth/conformance/internal/cluster"
 	"berth/conformance/internal/server"
@@ -32,7 +32,8 @@ type options struct {
 	user     string
 	password string
 	results  string
-	suite    string
+	draft    string
+	released string
 }
 
 func main() {
@@ -43,7 +44,8 @@ func main() {
 	flag.StringVar(&o.user, "user", "", "with -url: log in as this user")
 	flag.StringVar(&o.password, "password", "", "with -url: and this password")
 	flag.StringVar(&o.results, "results", "results/oci", "`folder` for junit.xml, report.html and results.yaml")
-	flag.StringVar(&o.suite, "suite", "go tool conformance", "the `command` that is the suite")
+	flag.StringVar(&o.draft, "draft", "go tool conformance", "the `command` that is the suite of the draft; empty leaves it out")
+	flag.StringVar(&o.released, "released", built(), "the `command` that is the released suite; empty leaves it out")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -83,46 +85,47 @@ func run(ctx context.Context, o options) (err error) {
 		defer func() { err = errors.Join(err, b.Stop()) }()
 		o.url, o.user, o.password = "http://"+b.Addr, server.User, server.Password
 	}
-	return suite(ctx, o)
+	return runSuites(ctx, o)
 }
 
-// suite runs the suite and judges its report.
-func suite(ctx context.Context, o options) error {
-	env, err := environment(o)
-	if err != nil {
-		return err
+// built is where install.sh puts the released suite.
+func built() string {
+	cache := os.Getenv("BERTH_CACHE")
+	if cache == "" {
+		cache = filepath.Join(os.Getenv("HOME"), ".cache", "berth")
 	}
-	// The report of an earlier run must not pass for this one's: the suite ends with status 0 where it cannot start.
-	junit := filepath.Join(o.results, "junit.xml")
-	if err := os.Remove(junit); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	command := strings.Fields(o.suite)
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		return fmt.Errorf("run %s: %w", o.suite, err)
-	}
-	r, err := readReport(junit)
-	if err != nil {
-		return fmt.Errorf("the suite left no report: %w\n%s", err, out)
-	}
-	r.print(os.Stdout)
-	fmt.Printf("report: %s\n", filepath.Join(o.results, "report.html"))
-	return r.verdict()
+	return filepath.Join(cache, "bin", "conformance-v1.1.1")
 }
 
-// environment turns every switch of the suite on, by name, so that what is tested does not depend on its defaults.
-func environment(o options) ([]string, error) {
+// runSuites runs those that o asks for, the second also if the first has failed.
+func runSuites(ctx context.Context, o options) error {
 	u, err := url.Parse(o.url)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	results, err := filepath.Abs(o.results)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	released := filepath.Join(results, "v1.1.1")
+	var failed error
+	for _, s := range []suite{
+		{name: "the draft", command: o.draft, results: results, env: draftEnvironment(o, u, results)},
+		{name: "v1.1.1", command: o.released, results: released, env: releasedEnvironment(o, u, released), unasked: alternatives},
+	} {
+		if s.command == "" {
+			continue
+		}
+		if err := s.run(ctx); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", s.name, err))
+		}
+	}
+	return failed
+}
+
+// draftEnvironment turns every switch of the draft's suite on, by name, so that what is tested does not depend on its
+// defaults.
+func draftEnvironment(o options, u *url.URL, results string) []string {
 	tls := "enabled"
 	if u.Scheme == "http" {
 		tls = "disabled"
@@ -140,10 +143,36 @@ func environment(o options) ([]string, error) {
 	for _, s := range switches {
 		env = append(env, "OCI_"+s+"=true")
 	}
-	return env, nil
+	return env
 }
 
-// switches are the suite's, from its README.
+// releasedEnvironment asks for all four workflows of the released suite, and for mounts that name no source.
+func releasedEnvironment(o options, u *url.URL, results string) []string {
+	return []string{
+		"OCI_ROOT_URL=" + u.Scheme + "://" + u.Host,
+		"OCI_NAMESPACE=conformance/released1",
+		"OCI_CROSSMOUNT_NAMESPACE=conformance/released2",
+		"OCI_AUTOMATIC_CROSSMOUNT=1",
+		"OCI_USERNAME=" + o.user,
+		"OCI_PASSWORD=" + o.password,
+		"OCI_TEST_PULL=1",
+		"OCI_TEST_PUSH=1",
+		"OCI_TEST_CONTENT_DISCOVERY=1",
+		"OCI_TEST_CONTENT_MANAGEMENT=1",
+		"OCI_REPORT_DIR=" + results,
+	}
+}
+
+// alternatives are the tests of v1.1.1 that are skipped because their counterpart is run: for registries that refuse a
+// mount or do not look for a source, and for those that nothing may be pushed to.
+var alternatives = []string{
+	"OCI Distribution Conformance Tests Pull Setup Get tag name from environment",
+	"OCI Distribution Conformance Tests Push Cross-Repository Blob Mount Cross-mounting of nonexistent blob should yield session id",
+	"OCI Distribution Conformance Tests Push Cross-Repository Blob Mount Cross-mounting without from, and automatic content discovery disabled should return a 202",
+	"OCI Distribution Conformance Tests Content Discovery Setup Populate registry with test tags (no push)",
+}
+
+// switches are those of the draft's suite, from its README.
 var switches = []string{
 	"API_PULL",
 	"API_PUSH",

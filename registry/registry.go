@@ -56,8 +56,9 @@ type Writer interface {
 	// Errors: ErrUploadUnknown.
 	Upload(ctx context.Context, repo Name, id UploadID) (Upload, error)
 
-	// AppendUpload adds a chunk. When the chunk's body breaks off, what arrived is
-	// kept, and the error is returned together with the upload as it now stands.
+	// AppendUpload adds a chunk. When the chunk's body breaks off, what arrived is kept,
+	// and of one that is longer than announced, what was announced. An error is returned
+	// together with the upload as it now stands, if that is known.
 	// Errors: ErrUploadUnknown, ErrRangeInvalid (the chunk does not start where the
 	// upload ends, or another chunk is being written), ErrSizeInvalid, ErrStorageFull.
 	AppendUpload(ctx context.Context, repo Name, id UploadID, c Chunk) (Upload, error)

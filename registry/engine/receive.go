@@ -146,7 +146,7 @@ func (r *reception) lost(ctx context.Context, cause error) error {
 	return errors.Join(lost, cause, r.engine.dropUpload(ctx, r.upload))
 }
 
-// copy moves the chunk's body to the store and the hash.
+// copy moves the chunk's body to the store and the hash, up to its announced end.
 func (r *reception) copy(ctx context.Context, c registry.Chunk) error {
 	if c.Body == nil {
 		return nil
@@ -156,12 +156,19 @@ func (r *reception) copy(ctx context.Context, c registry.Chunk) error {
 	var arrived int64
 	for {
 		n, readErr := c.Body.Read(buf[:])
+		fits := n
+		if c.Size >= 0 {
+			fits = int(min(int64(n), c.Size-arrived))
+		}
 		arrived += int64(n)
-		switch err := r.write(ctx, buf[:n]); {
+		switch err := r.write(ctx, buf[:fits]); {
 		case err != nil:
 			return err
+		case fits < n:
+			return registry.ErrSizeInvalid.With("the chunk was announced with %d bytes but has more; those are kept, resume at byte %d",
+				c.Size, r.received)
 		case readErr == io.EOF:
-			if c.Size >= 0 && arrived != c.Size {
+			if c.Size >= 0 && arrived < c.Size {
 				return registry.ErrSizeInvalid.With("the chunk was announced with %d bytes but has %d", c.Size, arrived)
 			}
 			return nil

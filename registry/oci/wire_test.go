@@ -252,3 +252,15 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 		}
 	}
 }
+
+// TestChunkLongerThanItsRange sends more than Content-Range says, with no length that
+// would tell.
+func TestChunkLongerThanItsRange(t *testing.T) {
+	s := serve(t, nil, nil)
+	upload := s.start(t)
+	w := s.dial(t)
+	w.send("PATCH "+upload+" HTTP/1.1\nHost: x\nContent-Range: 0-9\nTransfer-Encoding: chunked\n\n1c\n"+content+"\n0\n\n", "")
+	w.want(400, "SIZE_INVALID")
+	s.wantRange(t, upload, "0-9")
+	s.wantFinish(t, upload, content, 10)
+}

@@ -135,13 +135,16 @@ func (m *Memory) PutBlob(_ context.Context, repo registry.Name, c registry.Chunk
 	return describeBlob(d, b), nil
 }
 
-// read returns all of a chunk that arrives, even if it is not what was announced.
+// read returns what arrives of a chunk, but no more than was announced.
 func read(c registry.Chunk) ([]byte, error) {
 	if c.Body == nil {
 		return nil, nil
 	}
 	b, err := io.ReadAll(c.Body)
-	if err != nil || c.Size >= 0 && int64(len(b)) != c.Size {
+	if c.Size >= 0 && int64(len(b)) > c.Size {
+		return b[:c.Size], registry.ErrSizeInvalid
+	}
+	if err != nil || c.Size >= 0 && int64(len(b)) < c.Size {
 		return b, registry.ErrSizeInvalid
 	}
 	return b, nil

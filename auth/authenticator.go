@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"berth/registry"
 )
 
 // Verifier turns a bearer token into the principal it was given to. It answers a
@@ -40,7 +42,7 @@ func (a *Authenticator) Principal(r *http.Request) (Principal, error) {
 		}
 		return a.Tokens.Verify(r.Context(), strings.TrimSpace(rest))
 	}
-	return Nobody, Unauthenticated(NoReason, "the Authorization scheme %q is not known here; use Basic or Bearer", clip(scheme))
+	return Nobody, Unauthenticated(NoReason, "the Authorization scheme %q is not known here; use Basic or Bearer", registry.Clip(scheme))
 }
 
 // Basic returns the principal whose name and password the request carries; without

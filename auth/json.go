@@ -1,56 +1,10 @@
 package auth
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 )
-
-// decodeObject reads an object member by member. Unlike json.Unmarshal it takes
-// names by their exact case and refuses one that comes twice: of two Effects a
-// reader may believe the first and a machine the second.
-func decodeObject(b []byte) (map[string]json.RawMessage, error) {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	t, err := dec.Token()
-	if err != nil {
-		return nil, notJSON(err)
-	}
-	if t != json.Delim('{') {
-		return nil, errors.New("is not a JSON object")
-	}
-	members := map[string]json.RawMessage{}
-	for dec.More() {
-		t, err := dec.Token()
-		if err != nil {
-			return nil, notJSON(err)
-		}
-		name, _ := t.(string)
-		if _, twice := members[name]; twice {
-			return nil, fmt.Errorf("has the member %q twice", clip(name))
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, notJSON(err)
-		}
-		members[name] = value
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, notJSON(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("goes on after its end")
-	}
-	return members, nil
-}
-
-func notJSON(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("is not JSON: it ends too early")
-	}
-	return fmt.Errorf("is not JSON: %w", err)
-}
 
 // decodeString reads a member that must be a string.
 func decodeString(members map[string]json.RawMessage, name string) (string, error) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"berth/registry"
 )
 
 // maxSid bounds statement ids, which end up in messages and in the audit log.
@@ -31,7 +33,7 @@ func parseDocument(document string) ([]statement, error) {
 		return nil, fmt.Errorf("the document has %d characters besides white space; at most %d are allowed: "+
 			"split it into several policies", size, MaxPolicySize)
 	}
-	members, err := decodeObject([]byte(document))
+	members, err := registry.Members([]byte(document))
 	if err != nil {
 		return nil, fmt.Errorf("the document %w", err)
 	}
@@ -43,7 +45,7 @@ func parseDocument(document string) ([]statement, error) {
 		return nil, err
 	}
 	if version != "2012-10-17" && version != "2008-10-17" {
-		return nil, fmt.Errorf(`the Version must be "2012-10-17" or "2008-10-17", not %q`, clip(version))
+		return nil, fmt.Errorf(`the Version must be "2012-10-17" or "2008-10-17", not %q`, registry.Clip(version))
 	}
 	return parseStatements(members["Statement"])
 }
@@ -80,7 +82,7 @@ func parseStatements(b json.RawMessage) ([]statement, error) {
 }
 
 func parseStatement(b json.RawMessage, label string) (s statement, sid string, err error) {
-	members, err := decodeObject(b)
+	members, err := registry.Members(b)
 	if err != nil {
 		return s, "", err
 	}
@@ -110,7 +112,7 @@ func parseStatement(b json.RawMessage, label string) (s statement, sid string, e
 		return s, "", err
 	}
 	if s.effect = Effect(effect); s.effect != Allow && s.effect != Deny {
-		return s, "", fmt.Errorf(`the Effect must be "Allow" or "Deny", not %q`, clip(effect))
+		return s, "", fmt.Errorf(`the Effect must be "Allow" or "Deny", not %q`, registry.Clip(effect))
 	}
 	if s.actions, err = parseActions(members); err != nil {
 		return s, "", err
@@ -128,10 +130,10 @@ func parseActions(members map[string]json.RawMessage) (actionSet, error) {
 	for _, p := range patterns {
 		service, _, _ := strings.Cut(strings.ToLower(p), ":")
 		if p != "*" && service != "ecr" {
-			return actionSet{}, fmt.Errorf(`the action %q is not one of this registry: it must be "*" or begin with "ecr:"`, clip(p))
+			return actionSet{}, fmt.Errorf(`the action %q is not one of this registry: it must be "*" or begin with "ecr:"`, registry.Clip(p))
 		}
 		if !set.addMatching(p) {
-			return actionSet{}, fmt.Errorf("the action %q matches no known action; is it misspelt?", clip(p))
+			return actionSet{}, fmt.Errorf("the action %q matches no known action; is it misspelt?", registry.Clip(p))
 		}
 	}
 	if inverted {
@@ -184,7 +186,7 @@ func onlyMembers(members map[string]json.RawMessage, allowed ...string) error {
 	if unknown == "" {
 		return nil
 	}
-	return fmt.Errorf("the member %q is not known here; allowed are %s", clip(unknown), strings.Join(allowed, ", "))
+	return fmt.Errorf("the member %q is not known here; allowed are %s", registry.Clip(unknown), strings.Join(allowed, ", "))
 }
 
 func countNonSpace(s string) int {

@@ -60,23 +60,23 @@ func parseResource(s string) (resource, error) {
 	const shape = `it should be "*" or look like arn:aws:ecr:REGION:ACCOUNT:repository/PATTERN`
 	parts := strings.Split(s, ":")
 	if len(parts) != 6 || parts[0] != "arn" {
-		return resource{}, fmt.Errorf("resource %q is not a repository ARN; %s", clip(s), shape)
+		return resource{}, fmt.Errorf("resource %q is not a repository ARN; %s", registry.Clip(s), shape)
 	}
 	if parts[1] != "aws" || parts[2] != "ecr" {
-		return resource{}, fmt.Errorf(`resource %q is not of this registry: it must begin with "arn:aws:ecr:"`, clip(s))
+		return resource{}, fmt.Errorf(`resource %q is not of this registry: it must begin with "arn:aws:ecr:"`, registry.Clip(s))
 	}
 	name, ok := strings.CutPrefix(parts[5], "repository/")
 	if !ok {
-		return resource{}, fmt.Errorf("resource %q does not name repositories; %s", clip(s), shape)
+		return resource{}, fmt.Errorf("resource %q does not name repositories; %s", registry.Clip(s), shape)
 	}
 	if err := checkPattern(name); err != nil {
-		return resource{}, fmt.Errorf("resource %q: %w", clip(s), err)
+		return resource{}, fmt.Errorf("resource %q: %w", registry.Clip(s), err)
 	}
 	if !consistsOf(parts[3], "abcdefghijklmnopqrstuvwxyz0123456789-*?") {
-		return resource{}, fmt.Errorf("resource %q: the region must be lower-case letters, digits, dashes and the wildcards * and ?", clip(s))
+		return resource{}, fmt.Errorf("resource %q: the region must be lower-case letters, digits, dashes and the wildcards * and ?", registry.Clip(s))
 	}
 	if !consistsOf(parts[4], "0123456789*?") {
-		return resource{}, fmt.Errorf("resource %q: the account must be digits and the wildcards * and ?", clip(s))
+		return resource{}, fmt.Errorf("resource %q: the account must be digits and the wildcards * and ?", registry.Clip(s))
 	}
 	return resource{region: parts[3], account: parts[4], name: name}, nil
 }
@@ -92,20 +92,11 @@ func checkPattern(pattern string) error {
 	case strings.Contains(pattern, "${"):
 		return fmt.Errorf("policy variables such as ${aws:username} are not supported")
 	case !consistsOf(pattern, "abcdefghijklmnopqrstuvwxyz0123456789._-/*?"):
-		return fmt.Errorf("the pattern %q for repositories must be lower-case letters, digits, '.', '_', '-', '/' and the wildcards * and ?", clip(pattern))
+		return fmt.Errorf("the pattern %q for repositories must be lower-case letters, digits, '.', '_', '-', '/' and the wildcards * and ?", registry.Clip(pattern))
 	}
 	return nil
 }
 
 func consistsOf(s, allowed string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune(allowed, r) }) < 0
-}
-
-// clip keeps a stranger's string short enough to be quoted in a message.
-func clip(s string) string {
-	const limit = 160
-	if len(s) <= limit {
-		return s
-	}
-	return s[:limit] + "…"
 }

@@ -84,18 +84,18 @@ func ParseScopes(lists ...string) ([]Scope, error) {
 func parseScope(text string) (Scope, error) {
 	first, last := strings.IndexByte(text, ':'), strings.LastIndexByte(text, ':')
 	if first < 0 || first == last {
-		return Scope{}, registry.ErrUnsupported.With("scope %q should look like repository:NAME:pull,push", clip(text))
+		return Scope{}, registry.ErrUnsupported.With("scope %q should look like repository:NAME:pull,push", registry.Clip(text))
 	}
 	s := Scope{Type: text[:first], Name: text[first+1 : last]}
 	if base, class, ok := strings.Cut(s.Type, "("); ok {
 		class, closed := strings.CutSuffix(class, ")")
-		if !closed || !consistsOf(class, lowerAlphanumeric) {
-			return Scope{}, registry.ErrUnsupported.With("scope %q: the class of its type is not valid", clip(text))
+		if !closed || !consistsOf(class, registry.LowerAlphanumeric) {
+			return Scope{}, registry.ErrUnsupported.With("scope %q: the class of its type is not valid", registry.Clip(text))
 		}
 		s.Type = base
 	}
-	if !consistsOf(s.Type, lowerAlphanumeric) || s.Name == "" {
-		return Scope{}, registry.ErrUnsupported.With("scope %q should look like repository:NAME:pull,push", clip(text))
+	if !consistsOf(s.Type, registry.LowerAlphanumeric) || s.Name == "" {
+		return Scope{}, registry.ErrUnsupported.With("scope %q should look like repository:NAME:pull,push", registry.Clip(text))
 	}
 	if s.Type == repositoryType {
 		if _, err := registry.ParseName(s.Name); err != nil {
@@ -107,14 +107,12 @@ func parseScope(text string) (Scope, error) {
 			continue // the grammar allows an action of no letters, which grants nothing
 		}
 		if !consistsOf(action, "abcdefghijklmnopqrstuvwxyz*") {
-			return Scope{}, registry.ErrUnsupported.With("scope %q: the action %q is not valid", clip(text), clip(action))
+			return Scope{}, registry.ErrUnsupported.With("scope %q: the action %q is not valid", registry.Clip(text), registry.Clip(action))
 		}
 		s.addAction(action)
 	}
 	return s, nil
 }
-
-const lowerAlphanumeric = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 func (s *Scope) addAction(action string) {
 	if !slices.Contains(s.Actions, action) {

@@ -145,7 +145,7 @@ func (c counter) left(now time.Time) float64 {
 func network(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
-		return clip(address)
+		return registry.Clip(address)
 	}
 	ip = ip.Unmap().WithZone("")
 	if ip.Is4() {

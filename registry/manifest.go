@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"mime"
+	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -86,10 +88,10 @@ func ParseManifest(mediaType string, b []byte) (Content, error) {
 	c := Content{
 		MediaType:    mediaType,
 		ArtifactType: doc.ArtifactType,
-		Config:       doc.Config,
+		Config:       (*Descriptor)(doc.Config),
 		Layers:       slices.Concat([]Descriptor(doc.Layers), doc.Blobs),
 		Manifests:    doc.Manifests,
-		Subject:      doc.Subject,
+		Subject:      (*Descriptor)(doc.Subject),
 		Annotations:  doc.Annotations,
 	}
 	if c.ArtifactType == "" && c.Config != nil {
@@ -104,14 +106,72 @@ type document struct {
 	SchemaVersion int               `json:"schemaVersion"`
 	MediaType     string            `json:"mediaType"`
 	ArtifactType  string            `json:"artifactType"`
-	Config        *Descriptor       `json:"config"`
+	Config        *descriptor       `json:"config"`
 	Layers        descriptors       `json:"layers"`
 	Blobs         descriptors       `json:"blobs"`
 	Manifests     descriptors       `json:"manifests"`
-	Subject       *Descriptor       `json:"subject"`
+	Subject       *descriptor       `json:"subject"`
 	Annotations   map[string]string `json:"annotations"`
 	FSLayers      json.RawMessage   `json:"fsLayers"` // schema 1 only
 }
+
+var (
+	documentNames   = namesOf(reflect.TypeFor[document]())
+	descriptorNames = namesOf(reflect.TypeFor[Descriptor]())
+	platformNames   = namesOf(reflect.TypeFor[ocispec.Platform]())
+)
+
+// namesOf are the names that the fields of a struct have in JSON.
+func namesOf(t reflect.Type) (names []string) {
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (doc *document) UnmarshalJSON(b []byte) error {
+	if _, err := strictMembers("the manifest", b, documentNames); err != nil {
+		return err
+	}
+	type plain document // has no methods
+	return json.Unmarshal(b, (*plain)(doc))
+}
+
+// descriptor is a Descriptor that is read strictly.
+type descriptor Descriptor
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (d *descriptor) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	members, err := strictMembers("a descriptor in the manifest", b, descriptorNames)
+	if err == nil && isObject(members["platform"]) {
+		_, err = strictMembers("a platform in the manifest", members["platform"], platformNames)
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, (*Descriptor)(d))
+}
+
+// strictMembers reads an object of a manifest, and looks at its annotations too.
+func strictMembers(what string, b []byte, names []string) (map[string]json.RawMessage, error) {
+	members, err := Members(b, names...)
+	if err != nil {
+		return nil, ErrManifestInvalid.With("%s %v", what, err)
+	}
+	if notes := members["annotations"]; isObject(notes) {
+		if _, err := Members(notes); err != nil {
+			return nil, ErrManifestInvalid.With("what annotates %s %v", what, err)
+		}
+	}
+	return members, nil
+}
+
+func isObject(b json.RawMessage) bool { return len(b) > 0 && b[0] == '{' }
 
 // descriptors is a list that is given up when it gets too long, since two bytes of
 // JSON make a descriptor of over a hundred.
@@ -134,7 +194,7 @@ func (list *descriptors) UnmarshalJSON(b []byte) error {
 			return ErrManifestInvalid.With("the manifest refers to more than %d layers or manifests", maxReferences)
 		}
 		var d Descriptor
-		if err := dec.Decode(&d); err != nil {
+		if err := dec.Decode((*descriptor)(&d)); err != nil {
 			return err
 		}
 		*list = append(*list, d)
@@ -152,7 +212,7 @@ func (doc *document) mediaType(header string) (string, error) {
 	if header != "" {
 		parsed, _, err := mime.ParseMediaType(header)
 		if err != nil {
-			return "", ErrManifestInvalid.With("Content-Type %q is not a media type", clip(header))
+			return "", ErrManifestInvalid.With("Content-Type %q is not a media type", Clip(header))
 		}
 		header = parsed
 	}
@@ -164,13 +224,13 @@ func (doc *document) mediaType(header string) (string, error) {
 		claimed = header
 	case header != "" && header != claimed:
 		return "", ErrManifestInvalid.With("Content-Type is %q but the manifest's mediaType is %q; send the manifest's own type",
-			clip(header), clip(doc.MediaType))
+			Clip(header), Clip(doc.MediaType))
 	}
 	if len(claimed) > maxMediaType {
 		return "", ErrManifestInvalid.With("the media type has %d characters; at most %d are allowed", len(claimed), maxMediaType)
 	}
 	if parsed, _, err := mime.ParseMediaType(claimed); err != nil || parsed != claimed {
-		return "", ErrManifestInvalid.With("mediaType %q is not a media type", clip(doc.MediaType))
+		return "", ErrManifestInvalid.With("mediaType %q is not a media type", Clip(doc.MediaType))
 	}
 	return claimed, nil
 }
@@ -192,6 +252,9 @@ func (c *Content) validate() error {
 	if len(c.Layers)+len(c.Manifests) > maxReferences {
 		return ErrManifestInvalid.With("the manifest refers to %d layers and manifests; at most %d are allowed",
 			len(c.Layers)+len(c.Manifests), maxReferences)
+	}
+	if hasControls(c.ArtifactType) {
+		return ErrManifestInvalid.With("the artifact type %q has control characters", Clip(c.ArtifactType))
 	}
 	if len(c.ArtifactType) > maxMediaType {
 		return ErrManifestInvalid.With("the artifact type has %d characters; at most %d are allowed", len(c.ArtifactType), maxMediaType)
@@ -234,11 +297,18 @@ func validateDescriptor(field string, d Descriptor) error {
 	if _, err := ParseDigest(string(d.Digest)); err != nil {
 		return ErrManifestInvalid.With("the digest of a %s is not valid: %s", field, err.(*Error).Message)
 	}
+	if hasControls(d.MediaType) || hasControls(d.ArtifactType) {
+		return ErrManifestInvalid.With("the media type of the %s %s has control characters", field, d.Digest)
+	}
 	if d.Size < 0 {
 		return ErrManifestInvalid.With("the %s %s has a negative size", field, d.Digest)
 	}
 	return nil
 }
+
+// hasControls looks for characters that are no part of any type; a database may be
+// unable to keep them.
+func hasControls(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
 
 // Distributable reports whether a layer is to be in the registry: layers that carry
 // urls of their own, or a type that says so, may be absent.

@@ -63,7 +63,30 @@ var manifests = []struct{ name, header, body, want string }{
 	{"subject without digest", MediaTypeImageIndex, `{"subject":{}}`, "digest of a subject"},
 	{"negative size", MediaTypeImageIndex, `{"manifests":[{"digest":"` + aDigest + `","size":-1}]}`, "negative size"},
 	{"size that is no integer", MediaTypeImageIndex, `{"manifests":[{"digest":"` + aDigest + `","size":1e99}]}`, "JSON"},
+	{"layers twice", "application/vnd.example", `{"layers":[{"digest":"` + aDigest + `"}],"layers":[]}`, `has the member "layers" twice`},
+	{"layers in capitals", "application/vnd.example", `{"layers":[{"digest":"` + aDigest + `"}],"Layers":[]}`, `"Layers"; it should be "layers"`},
+	{"layers with a long s", "application/vnd.example", `{"layer\u017f":[]}`, `it should be "layers"`},
+	{"digest twice", MediaTypeImageIndex, `{"manifests":[{"digest":"` + aDigest + `","size":1,"digest":"sha256:x"}]}`, `"digest" twice`},
+	{"digest in capitals", MediaTypeImageIndex, `{"subject":{"DIGEST":"` + aDigest + `"}}`, `it should be "digest"`},
+	{"config's size in capitals", MediaTypeImageManifest, `{"config":{"digest":"` + aDigest + `","Size":1}}`, `it should be "size"`},
+	{"platform in capitals", MediaTypeImageIndex, `{"manifests":[{"digest":"` + aDigest + `","platform":{"OS":"linux"}}]}`, `it should be "os"`},
+	{"annotation twice", MediaTypeImageIndex, `{"annotations":{"a":"1","a":"2"}}`, `"a" twice`},
+	{"annotations in any case", MediaTypeImageIndex, `{"annotations":{"a":"1","A":"2"},"x":1,"X":2}`, MediaTypeImageIndex},
+	{"annotations of null", MediaTypeImageIndex, `{"annotations":null,"manifests":[{"digest":"` + aDigest + `","annotations":null,"platform":null}]}`, MediaTypeImageIndex},
+	{"many members", MediaTypeImageIndex, "{" + manyMembers(10_001) + "}", "more than 10000 members"},
+	{"NUL in the artifact type", MediaTypeImageIndex, `{"artifactType":"a/b\u0000"}`, "control characters"},
+	{"NUL in the config's type", MediaTypeImageManifest, `{"config":{"digest":"` + aDigest + `","mediaType":"a\u0000"}}`, "control characters"},
+	{"NUL in a layer's type", "application/vnd.example", `{"layers":[{"digest":"` + aDigest + `","mediaType":"a\u007f"}]}`, "control characters"},
+	{"NUL in the media type", "", `{"mediaType":"a/b\u0000"}`, "not a media type"},
 	{"many layers", MediaTypeImageManifest, `{` + aConfig + `,"layers":[{}` + strings.Repeat(`,{}`, 10_000) + `]}`, "more than 10000"},
+}
+
+func manyMembers(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("%q:0", fmt.Sprint(i))
+	}
+	return strings.Join(list, ",")
 }
 
 func TestParseManifest(t *testing.T) {

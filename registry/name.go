@@ -32,7 +32,7 @@ func ParseName(s string) (Name, error) {
 // validComponent reports whether s is [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*.
 func validComponent(s string) bool {
 	for {
-		word := len(s) - len(strings.TrimLeft(s, lowerAlphanumeric))
+		word := len(s) - len(strings.TrimLeft(s, LowerAlphanumeric))
 		if word == 0 {
 			return false
 		}
@@ -47,7 +47,8 @@ func validComponent(s string) bool {
 	}
 }
 
-const lowerAlphanumeric = "abcdefghijklmnopqrstuvwxyz0123456789"
+// LowerAlphanumeric is what names are made of, besides what joins them.
+const LowerAlphanumeric = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 func validSeparator(s string) bool {
 	switch s {

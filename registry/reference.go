@@ -39,14 +39,14 @@ func ParseTag(s string) (Tag, error) {
 func ParseDigest(s string) (digest.Digest, error) {
 	algorithm, _, found := strings.Cut(s, ":")
 	if !found {
-		return "", ErrDigestInvalid.With("%q is not a digest; it should look like sha256:<64 hexadecimal digits>", clip(s))
+		return "", ErrDigestInvalid.With("%q is not a digest; it should look like sha256:<64 hexadecimal digits>", Clip(s))
 	}
 	if _, err := ParseAlgorithm(algorithm); err != nil {
 		return "", err
 	}
 	d := digest.Digest(s)
 	if err := d.Validate(); err != nil {
-		return "", ErrDigestInvalid.With("%q is not a digest of %s", clip(s), algorithm)
+		return "", ErrDigestInvalid.With("%q is not a digest of %s", Clip(s), algorithm)
 	}
 	return d, nil
 }
@@ -58,7 +58,7 @@ func ParseAlgorithm(s string) (digest.Algorithm, error) {
 	case digest.SHA256, digest.SHA512:
 		return a, nil
 	}
-	return "", ErrDigestInvalid.With("the digest algorithm %q is not supported; use sha256 or sha512", clip(s))
+	return "", ErrDigestInvalid.With("the digest algorithm %q is not supported; use sha256 or sha512", Clip(s))
 }
 
 // Reference names a manifest in a repository: by tag or by digest, one of which is
@@ -85,13 +85,4 @@ func (r Reference) String() string {
 		return string(r.Digest)
 	}
 	return string(r.Tag)
-}
-
-// clip keeps a stranger's string short enough to be quoted in a message.
-func clip(s string) string {
-	const limit = 160
-	if len(s) <= limit {
-		return s
-	}
-	return s[:limit] + "…"
 }

@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"berth/registry"
 )
@@ -66,6 +69,9 @@ func (s *Server) getReferrers(w http.ResponseWriter, r *http.Request, q request)
 		}
 	}
 	if find.ArtifactType = r.URL.Query().Get("artifactType"); find.ArtifactType != "" {
+		if !isText(find.ArtifactType) {
+			return registry.ErrPageInvalid.With("artifactType=%q is no type", registry.Clip(find.ArtifactType))
+		}
 		w.Header().Set("OCI-Filters-Applied", "artifactType")
 	}
 	list, more, err := s.registry.Referrers(r.Context(), q.repo, find)
@@ -106,6 +112,9 @@ type page struct {
 func parsePage(r *http.Request) (page, error) {
 	query := r.URL.Query()
 	p := page{limit: defaultPage, last: query.Get("last")}
+	if !isText(p.last) {
+		return p, registry.ErrPageInvalid.With("last=%q is no entry of a list", registry.Clip(p.last))
+	}
 	if value := query.Get("n"); value != "" {
 		n, err := strconv.ParseUint(value, 10, 64)
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
@@ -115,6 +124,9 @@ func parsePage(r *http.Request) (page, error) {
 	}
 	return p, nil
 }
+
+// isText reports whether every database can compare s with what it keeps.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
 
 // cut takes what is over the limit off a list and names the entry to go on after,
 // if there is more. The list it returns is never nil, so that JSON has [].

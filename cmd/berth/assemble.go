@@ -16,6 +16,7 @@ import (
 
 	"berth/auth"
 	"berth/auth/token"
+	"berth/registry"
 	"berth/registry/engine"
 	"berth/registry/oci"
 	"berth/storage/meta"
@@ -64,7 +65,11 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		return parts{}, err
 	}
 	authenticator := &auth.Authenticator{Login: auth.NewLogin(access), Tokens: issuer, Address: site.address}
-	face := oci.New(auth.Guard(eng, access), oci.Options{
+	var reg registry.Registry = eng
+	if cmd.ReadOnly {
+		reg = registry.ReadOnly(eng)
+	}
+	face := oci.New(auth.Guard(reg, access), oci.Options{
 		Authenticate: authenticator.Principal,
 		Greet:        access.Greet,
 		Authorize:    access.Authorize,

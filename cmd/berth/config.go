@@ -63,6 +63,7 @@ type serveFlags struct {
 	AnonymousPull []string `placeholder:"PATTERN" help:"Repositories anyone may pull from, such as public/* or *."`
 	TrustedProxy  []string `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."`
 	CreateOnPush  bool     `default:"true" negatable:"" help:"Create a repository when something is pushed to it."`
+	ReadOnly      bool     `help:"Answer every change with 503: for the time in which the registry is moved."`
 	Sparse        []string `placeholder:"PATTERN" help:"Repositories in which manifests may name layers and platforms that are not there."`
 
 	TokenLifetime  time.Duration `default:"5m" help:"How long a token is good for."`

@@ -41,6 +41,9 @@ type commands struct {
 	Repo    repoCommand    `cmd:"" help:"Repositories."`
 	Fsck    fsckCommand    `cmd:"" help:"Compare what the registry knows with what lies in its storage."`
 	GC      gcCommand      `cmd:"" name:"gc" help:"Remove what nothing needs any more: uploads that were abandoned."`
+	Migrate migrateCommand `cmd:"" help:"Take a registry to another database and storage."`
+	Backup  backupCommand  `cmd:"" help:"Keep what the registry knows, as it is at one moment."`
+	Restore restoreCommand `cmd:"" help:"Make a registry of a backup."`
 	Show    configCommand  `cmd:"" name:"config" help:"Print the settings that serve would use, secrets masked."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -16,9 +16,7 @@ type outputFlag struct {
 // print writes rows as a table under the headings, or v as JSON.
 func (f outputFlag) print(c console, v any, headings []string, rows [][]string) error {
 	if f.Output == "json" {
-		enc := json.NewEncoder(c.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
+		return printJSON(c, v)
 	}
 	w := tabwriter.NewWriter(c.out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, strings.Join(headings, "\t"))
@@ -26,6 +24,12 @@ func (f outputFlag) print(c console, v any, headings []string, rows [][]string) 
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
+}
+
+func printJSON(c console, v any) error {
+	enc := json.NewEncoder(c.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 func formatTime(t time.Time) string {

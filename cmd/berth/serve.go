@@ -133,7 +133,9 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 	if admin != nil {
 		start("admin", func() error { return s.private.Serve(admin) })
 	}
-	start("expiry of uploads", func() error { return s.expireUploads(ctx) })
+	if !s.flags.ReadOnly {
+		start("expiry of uploads", func() error { return s.expireUploads(ctx) })
+	}
 	start("database", func() error { return s.watchDatabase(ctx) })
 	start("reload", func() error { return s.reloadOnHangup(ctx, level) })
 	s.parts.ready.Store(true)

@@ -113,6 +113,17 @@ type Presigner interface {
 	Presign(ctx context.Context, key Key, expires time.Duration) (string, error)
 }
 
+// Files is a store that also keeps files under names that people give them, such as
+// backups. They are no objects.
+type Files interface {
+	// PutFile stores what r has to its end under name, or nothing. What was there goes.
+	PutFile(ctx context.Context, name string, r io.Reader) error
+	// OpenFile opens a file. Errors: ErrNotExist.
+	OpenFile(ctx context.Context, name string) (io.ReadCloser, error)
+	// Files lists the names of all files, in order.
+	Files(ctx context.Context) ([]string, error)
+}
+
 // Object is an entry of [Store.All].
 type Object struct {
 	Key       Key

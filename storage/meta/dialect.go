@@ -15,6 +15,12 @@ type database interface {
 	// update is [DB.Update] and, if relaxed, [DB.UpdateRelaxed].
 	update(ctx context.Context, relaxed bool, fn func(*Tx) error) error
 
+	// bulk is [DB.Update] of a transaction that may take long.
+	bulk(ctx context.Context, fn func(*Tx) error) error
+
+	// snapshot calls fn with a runner of queries that all see the same moment.
+	snapshot(ctx context.Context, fn func(runner) error) error
+
 	// shared reports whether other servers use the same database.
 	shared() bool
 
@@ -44,6 +50,10 @@ type dialect interface {
 	// notify is a statement with one parameter that tells other servers, when the
 	// transaction commits, what has changed; empty if there are none.
 	notify() string
+
+	// resume is a query that has the counter of a table's key go on after the keys that
+	// are there; empty if it does so by itself.
+	resume(t Table) string
 
 	// translate turns what a driver says into an error of the registry, where there
 	// is one that fits.

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"database/sql"
 	"maps"
 	"slices"
 	"strings"
@@ -44,4 +45,27 @@ func Plan(ctx context.Context, db *DB, query string) ([]string, error) {
 func Version(ctx context.Context, db *DB) (version int64, err error) {
 	err = db.run.get(ctx, `SELECT max(version_id) FROM goose_db_version`, nil, &version)
 	return version, err
+}
+
+// NotCopied are the tables that a copy leaves behind.
+func NotCopied() []string { return notCopied }
+
+// Schema lists the columns of all tables, each sorted.
+func Schema(ctx context.Context, db *DB) (map[string][]string, error) {
+	query := `SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY 1, 2`
+	if db.Shared() {
+		query = `SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2`
+	}
+	all := map[string][]string{}
+	err := db.run.query(ctx, func(rows *sql.Rows) error {
+		var table, column string
+		err := rows.Scan(&table, &column)
+		all[table] = append(all[table], column)
+		return err
+	}, query)
+	for _, list := range all {
+		slices.Sort(list)
+	}
+	return all, err
 }

@@ -132,13 +132,43 @@ func (db *postgresDatabase) update(ctx context.Context, relaxed bool, fn func(*T
 	if relaxed {
 		pool = db.relaxed
 	}
-	return db.retry(ctx, func(ctx context.Context) error { return db.transact(ctx, pool, fn) })
+	return db.retry(ctx, func(ctx context.Context) error { return db.transact(ctx, pool, nil, fn) })
+}
+
+// bulk has all the time it wants, and is not tried again.
+func (db *postgresDatabase) bulk(ctx context.Context, fn func(*Tx) error) error {
+	return db.translate(db.transact(ctx, db.pool, nil, func(tx *Tx) error {
+		if err := unlimited(ctx, tx); err != nil {
+			return err
+		}
+		return fn(tx)
+	}))
+}
+
+func (db *postgresDatabase) snapshot(ctx context.Context, fn func(runner) error) error {
+	oneMoment := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	return db.translate(db.transact(ctx, db.pool, oneMoment, func(tx *Tx) error {
+		if err := unlimited(ctx, tx); err != nil {
+			return err
+		}
+		return fn(tx.run)
+	}))
+}
+
+// unlimited lets a transaction take as long as it does.
+func unlimited(ctx context.Context, tx *Tx) error {
+	for _, limit := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
+		if _, err := tx.exec(ctx, "SET LOCAL "+limit+" = 0"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // transact runs a transaction once. Its error is final if the changes may have been
 // made nevertheless.
-func (db *postgresDatabase) transact(ctx context.Context, pool *sql.DB, fn func(*Tx) error) error {
-	transaction, err := pool.BeginTx(ctx, nil)
+func (db *postgresDatabase) transact(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn func(*Tx) error) error {
+	transaction, err := pool.BeginTx(ctx, opts)
 	if err != nil {
 		return err
 	}
@@ -261,6 +291,13 @@ func (*postgresDialect) lock(id string, alone bool) string {
 		return "pg_advisory_xact_lock(" + id + ")::text"
 	}
 	return "pg_advisory_xact_lock_shared(" + id + ")::text"
+}
+
+func (*postgresDialect) resume(t Table) string {
+	if !t.counts() {
+		return ""
+	}
+	return "SELECT setval(pg_get_serial_sequence('" + t.Name + "', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM " + t.Name + "), false)"
 }
 
 func (*postgresDialect) notify() string { return "SELECT pg_notify('" + channel + "', ?)::text" }

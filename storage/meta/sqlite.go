@@ -67,6 +67,26 @@ func (db *sqliteDatabase) update(ctx context.Context, relaxed bool, fn func(*Tx)
 	return db.writer.do(ctx, relaxed, fn)
 }
 
+func (db *sqliteDatabase) bulk(ctx context.Context, fn func(*Tx) error) error {
+	return db.update(ctx, false, fn)
+}
+
+func (db *sqliteDatabase) snapshot(ctx context.Context, fn func(runner) error) error {
+	conn, err := db.reads.Conn(ctx)
+	if err != nil {
+		return db.translate(err)
+	}
+	defer conn.Close()
+	run := newStatements(db, conn)
+	defer run.close()
+	if _, err := run.exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	err = fn(run)
+	_, endErr := run.exec(ctx, "COMMIT")
+	return errors.Join(err, endErr)
+}
+
 // shared is false although the command line may write beside a server: it is one
 // machine, and one server on it.
 func (db *sqliteDatabase) shared() bool { return false }
@@ -150,6 +170,8 @@ func (sqliteDialect) schemaTypes() schemaTypes {
 func (sqliteDialect) rebind(query string) string { return query }
 
 func (sqliteDialect) lock(string, bool) string { return "''" }
+
+func (sqliteDialect) resume(Table) string { return "" }
 
 func (sqliteDialect) notify() string { return "" }
 

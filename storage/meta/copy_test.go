@@ -1,0 +1,193 @@
+package meta_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/auth"
+	"berth/auth/token"
+	"berth/registry"
+	"berth/registry/engine"
+	"berth/registry/registrytest"
+	"berth/storage/blob/mem"
+	"berth/storage/meta"
+)
+
+// TestTablesAreComplete compares the list of what is copied with the schema, so that
+// who adds a column has to think of it.
+func TestTablesAreComplete(t *testing.T) {
+	onBoth(t, func(t *testing.T, open func(t *testing.T) *meta.DB) {
+		db := open(t)
+		want, err := meta.Schema(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range meta.NotCopied() {
+			delete(want, name)
+		}
+		got := map[string][]string{}
+		for _, table := range meta.Tables() {
+			for _, c := range table.Columns {
+				got[table.Name] = append(got[table.Name], c.Name)
+			}
+			slices.Sort(got[table.Name])
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the schema and what is copied (-schema +copied):\n%s", diff)
+		}
+	})
+}
+
+// rows are all rows of a database.
+func rows(t *testing.T, db *meta.DB) map[string][][]any {
+	t.Helper()
+	all := map[string][][]any{}
+	err := db.Snapshot(t.Context(), func(s *meta.Snapshot) error {
+		for _, table := range meta.Tables() {
+			err := s.Rows(t.Context(), table, func(row []any) error {
+				all[table.Name] = append(all[table.Name], row)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func fill(t *testing.T, db *meta.DB, all map[string][][]any) error {
+	t.Helper()
+	return db.Fill(t.Context(), func(insert func(meta.Table, []any) error) error {
+		for _, table := range meta.Tables() {
+			for _, row := range all[table.Name] {
+				if err := insert(table, row); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// populate has the registry do a bit of everything and stay as it is then.
+func populate(t *testing.T, db *meta.DB) {
+	t.Helper()
+	ctx := t.Context()
+	e := engine.New(db, mem.New(), engine.Options{CreateOnPush: true, MaxSmallBlob: 500})
+	for i := range 30 {
+		repo := registry.Name(fmt.Sprintf("team/app%d", i%3))
+		image := registrytest.Recipe{Seed: uint64(i)}.Image()
+		for _, b := range image.Blobs {
+			if _, err := e.PutBlob(ctx, repo, b.Chunk(), b.Digest); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := e.PutManifest(ctx, repo, image.Manifest, []registry.Tag{registry.Tag(fmt.Sprintf("v%d", i))}); err != nil {
+			t.Fatal(err)
+		}
+		index := registrytest.Recipe{Seed: uint64(i)}.Index(image)
+		if _, err := e.PutManifest(ctx, repo, index.Manifest, nil); err != nil {
+			t.Fatal(err)
+		}
+		if i%5 == 0 {
+			if err := e.DeleteManifest(ctx, repo, index.Digest); err != nil {
+				t.Fatal(err)
+			}
+			if err := e.DeleteManifest(ctx, repo, image.Digest); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, err := range []error{
+		db.CreateAccount(ctx, auth.Account{Name: "ci", Kind: auth.Robot, Disabled: true, ExpiresAt: time.Now().Add(time.Hour)}),
+		db.CreateAccount(ctx, auth.Account{Name: "admin", Kind: auth.User}),
+		db.PutPolicy(ctx, auth.StoredPolicy{Name: "p", Document: "{}"}),
+		db.Attach(ctx, "ci", "p"),
+		db.AddKey(ctx, token.Key{ID: "k", Private: []byte{0, 1, 255}, CreatedAt: time.Now()}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestCopy takes a registry from one kind of database to the other and back.
+func TestCopy(t *testing.T) {
+	from := open(t)
+	populate(t, from)
+	want := rows(t, from)
+	for _, table := range meta.Tables() {
+		if len(want[table.Name]) == 0 {
+			t.Errorf("there is nothing in %s to copy", table.Name)
+		}
+	}
+	for _, to := range []*meta.DB{openPostgres(t), open(t)} {
+		if err := fill(t, to, want); err != nil {
+			t.Fatal(err)
+		}
+		got := rows(t, to)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the copy differs (-original +copy):\n%s", diff)
+		}
+		if err := fill(t, to, want); !errors.Is(err, registry.ErrNotEmpty) {
+			t.Errorf("filling it again: %v; want ErrNotEmpty", err)
+		}
+		want = got
+		// Counters go on after what was copied.
+		if err := to.Update(t.Context(), ensure(t.Context(), "new")); err != nil {
+			t.Error(err)
+		}
+		if err := to.Empty(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if left := rows(t, to); len(left) != 0 {
+			t.Errorf("%d tables are not empty", len(left))
+		}
+		if err := fill(t, to, want); err != nil {
+			t.Errorf("filling what has been emptied: %v", err)
+		}
+	}
+}
+
+// TestSnapshotIsOneMoment writes while it reads.
+func TestSnapshotIsOneMoment(t *testing.T) {
+	onBoth(t, func(t *testing.T, open func(t *testing.T) *meta.DB) {
+		db := open(t)
+		if err := db.Update(t.Context(), ensure(t.Context(), "a")); err != nil {
+			t.Fatal(err)
+		}
+		repositories := meta.Tables()[0]
+		err := db.Snapshot(t.Context(), func(s *meta.Snapshot) error {
+			for range 2 {
+				n := 0
+				err := s.Rows(t.Context(), repositories, func([]any) error {
+					n++
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+				if n != 1 {
+					t.Errorf("there are %d repositories, not the one of the beginning", n)
+				}
+				if err := db.Update(t.Context(), ensure(t.Context(), "b")); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}

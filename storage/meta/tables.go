@@ -1,0 +1,78 @@
+package meta
+
+// A copy of the database is made table by table, so that it can go from one kind of
+// database to another. This is the list of them; a test compares it with the schema.
+
+// Kind is what a column holds. Any may be null.
+type Kind string
+
+// The kinds of columns.
+const (
+	Int   Kind = "int"
+	Text  Kind = "text"
+	Bytes Kind = "bytes"
+	Bool  Kind = "bool"
+)
+
+// Column is a column of a table.
+type Column struct {
+	Name string
+	Kind Kind
+}
+
+// Table is one that holds what is worth keeping.
+type Table struct {
+	Name    string
+	Columns []Column
+
+	order string // of the primary key
+}
+
+// Tables are all tables that a copy consists of, those first that others refer to.
+// Uploads are not among them: their bytes are in no state that somebody else could go
+// on from. Nor is what concerns only servers that run.
+func Tables() []Table { return append([]Table(nil), tables...) }
+
+var tables = []Table{
+	{"repositories", columns(Int, "id", Text, "name", Int, "created_at"), "id"},
+	{"blobs", columns(Int, "id", Text, "digest", Text, "object_key", Int, "size", Int, "created_at", Bytes, "content"), "id"},
+	{"repository_blobs", columns(Int, "repository_id", Int, "blob_id", Int, "linked_at", Int, "unreferenced_since"), "repository_id, blob_id"},
+	{"manifest_payloads", columns(Text, "digest", Bytes, "payload"), "digest"},
+	{"manifests", columns(Int, "id", Int, "repository_id", Text, "digest", Text, "media_type", Text, "artifact_type", Text, "subject",
+		Text, "descriptor", Int, "size", Int, "pushed_at"), "id"},
+	{"manifest_blobs", columns(Int, "repository_id", Text, "digest", Int, "manifest_id"), "repository_id, digest, manifest_id"},
+	{"manifest_children", columns(Int, "repository_id", Text, "digest", Int, "manifest_id"), "repository_id, digest, manifest_id"},
+	{"tags", columns(Int, "repository_id", Text, "name", Int, "manifest_id", Int, "updated_at"), "repository_id, name"},
+	{"gc_candidates", columns(Text, "digest", Int, "since"), "digest"},
+	{"accounts", columns(Text, "name", Text, "kind", Text, "secret", Bool, "disabled", Int, "expires_at", Int, "created_at"), "name"},
+	{"policies", columns(Text, "name", Text, "document", Int, "updated_at"), "name"},
+	{"account_policies", columns(Text, "account", Text, "policy"), "account, policy"},
+	{"signing_keys", columns(Text, "id", Bytes, "private_key", Int, "created_at"), "id"},
+}
+
+// notCopied are the tables that stay behind.
+var notCopied = []string{"uploads", "generations", "goose_db_version"}
+
+// columns are given as kind, name, kind, name and so on.
+func columns(pairs ...any) []Column {
+	var list []Column
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, Column{Name: pairs[i+1].(string), Kind: pairs[i].(Kind)})
+	}
+	return list
+}
+
+// names are those of the columns, as a statement lists them.
+func (t Table) names() string {
+	var list string
+	for i, c := range t.Columns {
+		if i > 0 {
+			list += ", "
+		}
+		list += c.Name
+	}
+	return list
+}
+
+// counts reports whether the table's key counts by itself.
+func (t Table) counts() bool { return t.Columns[0].Name == "id" && t.Columns[0].Kind == Int }

@@ -1,0 +1,147 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/storage/blob"
+	"berth/storage/meta"
+)
+
+// Shelf is where backups are: rows in a file each, and objects if they are kept too.
+type Shelf interface {
+	blob.Store
+	blob.Files
+}
+
+const (
+	backupPrefix = "backup-"
+	backupSuffix = ".jsonl.gz"
+)
+
+// Backup is one file on a shelf.
+type Backup struct {
+	Name string `json:"name"`
+	Summary
+}
+
+// Save writes the rows of a registry, as they are at one moment, into a new file on a
+// shelf. With objects it first copies those that the shelf does not have yet.
+// Errors: [LostError].
+func Save(ctx context.Context, from Place, to Shelf, objects bool, parallel int, by string, log *slog.Logger) (Backup, error) {
+	now := time.Now().UTC()
+	b := Backup{Name: backupPrefix + now.Format("20060102T150405.000Z") + backupSuffix}
+	c := copier{from: from.Blobs, to: to, parallel: parallel, log: log}
+	if objects {
+		if err := c.copyAll(ctx, pages{from.Database}); err != nil {
+			return b, err
+		}
+		c.begin()
+	}
+	err := from.Database.Snapshot(ctx, func(s *meta.Snapshot) error {
+		if objects {
+			if err := c.copyAll(ctx, pages{s}); err != nil {
+				return err
+			}
+		}
+		r, w := io.Pipe()
+		written := make(chan error, 1)
+		go func() {
+			var err error
+			b.Summary, err = WriteArchive(ctx, s, w, by, now)
+			w.CloseWithError(err)
+			written <- err
+		}()
+		err := to.PutFile(ctx, b.Name, r)
+		r.CloseWithError(errors.New("the backup could not be stored"))
+		return errors.Join(err, <-written)
+	})
+	b.Objects, b.Copied, b.Bytes = c.summary.Objects, c.summary.Copied, c.summary.Bytes
+	return b, err
+}
+
+// Backups lists the names of the backups on a shelf, the oldest first.
+func Backups(ctx context.Context, on Shelf) ([]string, error) {
+	files, err := on.Files(ctx)
+	files = slices.DeleteFunc(files, func(name string) bool {
+		return !strings.HasPrefix(name, backupPrefix) || !strings.HasSuffix(name, backupSuffix)
+	})
+	slices.Sort(files)
+	return files, err
+}
+
+// Restore fills an empty registry from a backup: objects that its store does not have
+// are copied from the shelf, and then the rows come, all or none.
+// Errors: ErrArchive, [LostError] (objects are neither here nor there), blob.ErrNotExist
+// (no such backup), registry.ErrNotEmpty.
+func Restore(ctx context.Context, name string, from Shelf, to Place, parallel int, log *slog.Logger) (Backup, error) {
+	b := Backup{Name: name}
+	if err := to.Database.MustBeEmpty(ctx); err != nil {
+		return b, err
+	}
+	read := func(insert func(meta.Table, []any) error) (Summary, error) {
+		file, err := from.OpenFile(ctx, name)
+		if err != nil {
+			return Summary{}, fmt.Errorf("backup %s: %w", name, err)
+		}
+		defer file.Close()
+		return readArchive(file, insert)
+	}
+	// The rows are read twice, and what they take in memory is little each time.
+	c := copier{from: from, to: to.Blobs, parallel: parallel, log: log}
+	if err := c.copyAll(ctx, archived{read}); err != nil {
+		return b, err
+	}
+	err := to.Database.Fill(ctx, func(insert func(meta.Table, []any) error) (err error) {
+		b.Summary, err = read(insert)
+		return err
+	})
+	b.Objects, b.Copied, b.Bytes = c.summary.Objects, c.summary.Copied, c.summary.Bytes
+	return b, err
+}
+
+// archived are the blobs of an archive.
+type archived struct {
+	read func(insert func(meta.Table, []any) error) (Summary, error)
+}
+
+func (a archived) each(_ context.Context, do func(meta.Blob) error) error {
+	_, err := a.read(func(t meta.Table, row []any) error {
+		if t.Name != "blobs" {
+			return nil
+		}
+		var b meta.Blob
+		for i, c := range t.Columns {
+			switch v := row[i].(type) {
+			case string:
+				if c.Name == "digest" {
+					b.Digest = digest.Digest(v)
+				} else if c.Name == "object_key" {
+					b.Key = blob.Key(v)
+				}
+			case int64:
+				if c.Name == "size" {
+					b.Size = v
+				}
+			}
+		}
+		if b.Digest.Validate() != nil {
+			return fmt.Errorf("%w: it has a blob without a digest", ErrArchive)
+		}
+		if b.Key != "" {
+			if _, err := blob.ParseKey(string(b.Key)); err != nil {
+				return fmt.Errorf("%w: %w", ErrArchive, err)
+			}
+		}
+		return do(b)
+	})
+	return err
+}

@@ -47,6 +47,14 @@ type dialect interface {
 	// it alone. Where one transaction writes at a time there is nothing to lock.
 	lock(id string, alone bool) string
 
+	// clock is an expression for the time, in microseconds since 1970, that stays the same
+	// during a statement. It is one clock for all who use the database.
+	clock() string
+
+	// skipLocked ends a query of rows to be changed: it locks them and leaves out those
+	// that other transactions have locked.
+	skipLocked() string
+
 	// notify is a statement with one parameter that tells other servers, when the
 	// transaction commits, what has changed; empty if there are none.
 	notify() string

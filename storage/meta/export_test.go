@@ -69,3 +69,27 @@ func Schema(ctx context.Context, db *DB) (map[string][]string, error) {
 	}
 	return all, err
 }
+
+// FillJobs adds jobs that cannot be leased as yet: n that wait, n that have failed, and
+// n of another kind.
+func FillJobs(ctx context.Context, db *DB, n int) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		for _, job := range []string{"'k', 'waiting', 1000000000000000000", "'k', 'failed', 0", "'other', 'waiting', 0"} {
+			_, err := tx.exec(ctx, `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+				INSERT INTO jobs (kind, state, due_at, payload, attempts, reason, created_at)
+				SELECT `+job+`, 'null', 0, '', 0 FROM numbers`, n)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ExpireLeases lets the time pass that the leases there are have left.
+func ExpireLeases(ctx context.Context, db *DB) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		_, err := tx.exec(ctx, `UPDATE leases SET expires_at = 0`)
+		return err
+	})
+}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"berth/storage/queue"
 )
 
 // DB is the database. It is safe for concurrent use, and other processes may use
@@ -26,6 +28,7 @@ type DB struct {
 	database       database
 	generation     atomic.Pointer[generation] // nil when it has to be read
 	accountChanges atomic.Int64               // made through this DB, or heard of
+	jobs           queue.Bell                 // rung when jobs may be due
 }
 
 // Options are the knobs of [Open]. The zero value works.
@@ -84,6 +87,9 @@ func (db *DB) heard(changed string) {
 		db.accountChanges.Add(1)
 		db.generation.Store(nil)
 	}
+	if changed == "" || changed == jobsChanged {
+		db.jobs.Ring()
+	}
 }
 
 // Close waits for the transactions under way and closes the database. A second call
@@ -112,20 +118,36 @@ func (db *DB) Shared() bool { return db.database.shared() }
 // connection breaks in the middle of a commit, the answer is ErrUnavailable and the
 // changes may have been made.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
-	return db.database.update(ctx, false, fn)
+	return db.update(ctx, false, fn)
 }
 
 // UpdateRelaxed is an Update that need not be on the disk when it returns: it
 // survives a crash of the process but perhaps not one of the machine. It is for what
 // a client can do again, and never for what is answered with 201.
 func (db *DB) UpdateRelaxed(ctx context.Context, fn func(*Tx) error) error {
-	return db.database.update(ctx, true, fn)
+	return db.update(ctx, true, fn)
+}
+
+// update also wakes those who wait for what fn enqueues. A connection that breaks
+// during the commit may have left jobs too.
+func (db *DB) update(ctx context.Context, relaxed bool, fn func(*Tx) error) error {
+	var jobs bool
+	err := db.database.update(ctx, relaxed, func(tx *Tx) error {
+		err := fn(tx)
+		jobs = tx.jobs
+		return err
+	})
+	if jobs {
+		db.jobs.Ring()
+	}
+	return err
 }
 
 // Tx is a transaction. It sees its own changes.
 type Tx struct {
 	queries
-	now time.Time
+	now  time.Time
+	jobs bool // have become due through it
 }
 
 // queries are the questions that a DB and a Tx both answer.

@@ -1,6 +1,7 @@
 package meta_test
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"berth/registry/registrytest"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
+	"berth/storage/queue"
 )
 
 // walks are statements that may look at more than they return: they are rare, or
@@ -25,6 +27,7 @@ var walks = []*regexp.Regexp{
 	regexp.MustCompile(`FROM account_policies WHERE policy = \?`), // when a policy is deleted
 	// The indexes that hold one manifest, when that is deleted.
 	regexp.MustCompile(`FROM manifest_children e JOIN manifests m ON m.id = e.manifest_id\s+WHERE e.repository_id = \? AND e.digest = \?`),
+	regexp.MustCompile(`^SELECT state, count`), // for metrics, and only an index
 	// The repositories that share one blob, for a mount that does not say from where.
 	regexp.MustCompile(`^SELECT r.name\s+FROM blobs b\s+JOIN repository_blobs`),
 }
@@ -138,6 +141,35 @@ func everything(t *testing.T, db *meta.DB) {
 	do("Detach", db.Detach(ctx, "ci", "p"))
 	do("DeletePolicy", db.DeletePolicy(ctx, "p"))
 	do("DeleteAccount", db.DeleteAccount(ctx, "ci"))
+	do("Enqueue", db.Update(ctx, enqueue(ctx, queue.NewJob{Kind: "k", Key: "1"}, queue.NewJob{Kind: "k", Key: "2", DueAt: time.Now()}, queue.NewJob{Kind: "k"})))
+	lease := func() queue.Job {
+		t.Helper()
+		j, err := db.LeaseJob(ctx, []string{"k", "l"}, time.Minute)
+		do("LeaseJob", err)
+		return j
+	}
+	j := lease()
+	do("Enqueue", db.Update(ctx, enqueue(ctx, queue.NewJob{Kind: "k", Key: j.Key})))
+	do("ExtendJob", db.ExtendJob(ctx, j, time.Minute))
+	do("RetryJob", db.RetryJob(ctx, j, 0, "no"))
+	do("ReleaseJob", db.ReleaseJob(ctx, lease()))
+	j = lease()
+	do("GiveUpJob", db.GiveUpJob(ctx, j, "no"))
+	do("RequeueJob", db.RequeueJob(ctx, j.ID))
+	db.RequeueJob(ctx, 12345)
+	_, err = db.RequeueFailedJobs(ctx)
+	do("RequeueFailedJobs", err)
+	do("FinishJob", db.FinishJob(ctx, lease()))
+	db.CountJobs(ctx)
+	for _, f := range []queue.Filter{{}, {State: queue.Failed}, {Kind: "k"}, {Kind: "k", State: queue.Waiting}} {
+		db.Jobs(ctx, f, 0, 10)
+	}
+	_, err = db.Hold(ctx, "l", 30*time.Millisecond, func(context.Context) error {
+		time.Sleep(50 * time.Millisecond)
+		return nil
+	})
+	do("Hold", err)
+
 	do("AddKey", db.AddKey(ctx, token.Key{ID: "k", Private: []byte("x"), CreatedAt: time.Now()}))
 	db.Keys(ctx)
 	do("DeleteKey", db.DeleteKey(ctx, "k"))

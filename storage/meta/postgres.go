@@ -300,6 +300,14 @@ func (*postgresDialect) resume(t Table) string {
 	return "SELECT setval(pg_get_serial_sequence('" + t.Name + "', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM " + t.Name + "), false)"
 }
 
+// clock is that of the server. clock_timestamp would not do: what changes during a
+// statement is not looked up in an index.
+func (*postgresDialect) clock() string {
+	return "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
+}
+
+func (*postgresDialect) skipLocked() string { return " FOR UPDATE SKIP LOCKED" }
+
 func (*postgresDialect) notify() string { return "SELECT pg_notify('" + channel + "', ?)::text" }
 
 // rebind turns ? into $1, $2 and so on. No statement of ours has a ? in a string.

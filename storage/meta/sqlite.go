@@ -173,6 +173,11 @@ func (sqliteDialect) lock(string, bool) string { return "''" }
 
 func (sqliteDialect) resume(Table) string { return "" }
 
+// clock is that of the machine, in steps of a millisecond.
+func (sqliteDialect) clock() string { return "CAST(unixepoch('subsec') * 1000000 AS INTEGER)" }
+
+func (sqliteDialect) skipLocked() string { return "" }
+
 func (sqliteDialect) notify() string { return "" }
 
 func (sqliteDialect) translate(err error) error {

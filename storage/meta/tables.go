@@ -51,7 +51,7 @@ var tables = []Table{
 }
 
 // notCopied are the tables that stay behind.
-var notCopied = []string{"uploads", "generations", "goose_db_version"}
+var notCopied = []string{"uploads", "jobs", "leases", "generations", "goose_db_version"}
 
 // columns are given as kind, name, kind, name and so on.
 func columns(pairs ...any) []Column {

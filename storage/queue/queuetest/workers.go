@@ -90,7 +90,7 @@ func testThousandJobs(t *testing.T, s Subject) {
 // testOneAtATime: while leases hold nobody does a job that somebody else is doing,
 // though some fail and most outlast their first lease.
 func testOneAtATime(t *testing.T, s Subject) {
-	const jobs = 20
+	const jobs = 15
 	var mu sync.Mutex
 	doing, done := map[int64]bool{}, map[int64]bool{}
 	do := func(ctx context.Context, j queue.Job) error {
@@ -105,7 +105,7 @@ func testOneAtATime(t *testing.T, s Subject) {
 		mu.Unlock()
 		select {
 		case <-ctx.Done(): // the machine is too busy for the lease to be kept
-		case <-time.After(rand.N(3 * time.Second)):
+		case <-time.After(rand.N(1500 * time.Millisecond)):
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -122,7 +122,7 @@ func testOneAtATime(t *testing.T, s Subject) {
 	for range jobs {
 		s.enqueue(t, queue.NewJob{Kind: "k"})
 	}
-	opts := queue.Options{Lease: 2 * time.Second, Poll: 20 * time.Millisecond, Backoff: quickly, Concurrency: 5}
+	opts := queue.Options{Lease: time.Second, Poll: 20 * time.Millisecond, Backoff: quickly, Concurrency: 5}
 	run(t, queue.NewWorker(s, handlers(do), opts), queue.NewWorker(s, handlers(do), opts))
 	until(t, "all jobs are done", s.empty(t))
 	if len(done) != jobs {

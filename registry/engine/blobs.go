@@ -163,10 +163,13 @@ func (e *Engine) publish(ctx context.Context, u meta.Upload, b meta.Blob) error 
 }
 
 // heal makes the object of u that of a blob whose own is lost or damaged, unless
-// another push has been faster.
+// another push has been faster. A damaged object is removed afterwards.
 func (e *Engine) heal(ctx context.Context, u meta.Upload, known, b meta.Blob) (healed bool, err error) {
 	err = e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
 		if healed, err = tx.MoveBlob(ctx, known.Key, b); err != nil || !healed {
+			return err
+		}
+		if err := tx.DeleteObject(ctx, known.Key); err != nil {
 			return err
 		}
 		return tx.DeleteUpload(ctx, u)
@@ -175,9 +178,6 @@ func (e *Engine) heal(ctx context.Context, u meta.Upload, known, b meta.Blob) (h
 		return false, err
 	}
 	e.log.WarnContext(ctx, "a push has healed a blob whose object was lost", "digest", b.Digest, "key", b.Key)
-	if err := e.blobs.Delete(ctx, known.Key); err != nil {
-		e.log.WarnContext(ctx, "the damaged object of a blob stays behind; berth fsck lists it", "key", known.Key, "error", err)
-	}
 	return true, nil
 }
 

@@ -278,6 +278,11 @@ func (i *inspection) objects(ctx context.Context) error {
 		if _, ok := named[object.Key]; ok {
 			continue
 		}
+		if object.Committed {
+			if _, err := i.engine.blobs.Size(ctx, object.Key); errors.Is(err, blob.ErrNotExist) {
+				continue // deleted since it was listed, together with the job that named it
+			}
+		}
 		err := i.found(Problem{
 			Kind: Orphan, Key: object.Key,
 			Message: fmt.Sprintf("nothing names this object of %d bytes", object.Size),

@@ -8,6 +8,7 @@ import (
 
 	"berth/registry"
 	"berth/storage/blob"
+	"berth/storage/queue"
 )
 
 // Blob is a blob and where its bytes lie: in the object Key, or in the database if it
@@ -65,28 +66,53 @@ func (q queries) Blobs(ctx context.Context, last digest.Digest, limit int) ([]Bl
 		string(last), limit)
 }
 
-// ObjectKeys lists the keys under which blobs and uploads lie, for checks that walk
-// the whole store. The pages of either follow the one before by their last entry.
+// ObjectKeys lists the keys under which blobs and uploads lie, and those of objects that
+// are about to be deleted, for checks that walk the whole store. Keys go from uploads to
+// blobs to jobs, and in this order they are read, so that none slips through.
 func (q queries) ObjectKeys(ctx context.Context, each func(blob.Key)) error {
+	err := objectKeys(ctx, q, each, "", `SELECT id, object_key FROM uploads WHERE id > ? ORDER BY id LIMIT ?`)
+	if err == nil {
+		err = objectKeys(ctx, q, each, "",
+			`SELECT digest, object_key FROM blobs WHERE digest > ? AND object_key <> '' ORDER BY digest LIMIT ?`)
+	}
+	if err == nil {
+		err = objectKeys(ctx, q, each, int64(0),
+			`SELECT id, job_key FROM jobs WHERE id > ? AND kind = '`+DeleteObject+`' ORDER BY id LIMIT ?`)
+	}
+	return err
+}
+
+// objectKeys walks the pages of a query, each of which follows the last entry of the one
+// before.
+func objectKeys[L any](ctx context.Context, q queries, each func(blob.Key), last L, query string) error {
 	const page = 1000
-	for _, query := range []string{
-		`SELECT digest, object_key FROM blobs WHERE digest > ? AND object_key <> '' ORDER BY digest LIMIT ?`,
-		`SELECT id, object_key FROM uploads WHERE id > ? ORDER BY id LIMIT ?`,
-	} {
-		for last, n := "", page; n == page; {
-			keys, err := collect(ctx, q.run, func(rows *sql.Rows) (key blob.Key, err error) {
-				return key, rows.Scan(&last, &key)
-			}, query, last, page)
-			if err != nil {
-				return err
-			}
-			for _, key := range keys {
-				each(key)
-			}
-			n = len(keys)
+	for n := page; n == page; {
+		keys, err := collect(ctx, q.run, func(rows *sql.Rows) (key blob.Key, err error) {
+			return key, rows.Scan(&last, &key)
+		}, query, last, page)
+		if err != nil {
+			return err
 		}
+		for _, key := range keys {
+			each(key)
+		}
+		n = len(keys)
 	}
 	return nil
+}
+
+// DeleteObject is the kind of the jobs that remove an object which no row names any
+// more. Their payload is an [Object].
+const DeleteObject = "delete-object"
+
+// Object is the payload of DeleteObject.
+type Object struct {
+	Key blob.Key `json:"key"`
+}
+
+// DeleteObject has an object removed after the transaction in which its last name goes.
+func (tx *Tx) DeleteObject(ctx context.Context, key blob.Key) error {
+	return tx.Enqueue(ctx, queue.NewJob{Kind: DeleteObject, Key: string(key), Payload: Object{key}})
 }
 
 // BlobRepositories lists repositories in which a blob is visible.

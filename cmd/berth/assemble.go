@@ -20,6 +20,7 @@ import (
 	"berth/registry/engine"
 	"berth/registry/oci"
 	"berth/storage/meta"
+	"berth/storage/queue"
 )
 
 // parts are what the server is made of.
@@ -28,6 +29,7 @@ type parts struct {
 	ready    *atomic.Bool
 	requests *sync.WaitGroup // those under way
 	expire   func(context.Context, time.Time) error
+	jobs     *queue.Worker
 	database *meta.DB
 	close    func(context.Context) error // the blob store
 }
@@ -86,6 +88,8 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	face.Handle("/token", "token", &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator})
 	face.Handle("/.well-known/jwks.json", "keys", http.HandlerFunc(issuer.ServeKeys))
 	p.handler = counted(p.requests, face)
+	p.jobs = queue.NewWorker(db, eng.Jobs(), queue.Options{Logger: log, Observe: m.job})
+	m.countJobs(db)
 	p.expire = func(ctx context.Context, before time.Time) error {
 		return eng.ExpireUploads(ctx, before, false, func(x engine.Expired) {
 			log.Info("abandoned upload removed", "upload", x.ID, "repository", x.Repository, "bytes", x.Bytes)

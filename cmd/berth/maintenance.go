@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"berth/registry/engine"
@@ -48,7 +49,8 @@ func (cmd fsckCommand) Run(ctx context.Context, c console) error {
 	})
 }
 
-// gcCommand removes abandoned uploads. A running server does so by itself.
+// gcCommand removes abandoned uploads and does the jobs that are due. A running server
+// does so by itself.
 type gcCommand struct {
 	dataFlags    `embed:""`
 	outputFlag   `embed:""`
@@ -57,13 +59,17 @@ type gcCommand struct {
 }
 
 func (cmd gcCommand) Run(ctx context.Context, c console) error {
-	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
+	opts := engine.Options{Logger: newLogger(c.err, "text", slog.LevelWarn)}
+	return cmd.withEngine(ctx, opts, func(e *engine.Engine) error {
 		expired := []engine.Expired{}
 		var rows [][]string
 		err := e.ExpireUploads(ctx, time.Now().Add(-cmd.UploadExpiry), cmd.DryRun, func(x engine.Expired) {
 			expired = append(expired, x)
 			rows = append(rows, []string{string(x.ID), string(x.Repository), formatBytes(x.Bytes), formatTime(x.IdleSince)})
 		})
+		if err == nil && !cmd.DryRun {
+			err = e.DoDueJobs(ctx)
+		}
 		if err != nil {
 			return err
 		}

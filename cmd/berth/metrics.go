@@ -16,6 +16,7 @@ import (
 	"berth/registry/oci"
 	"berth/storage/blob"
 	"berth/storage/blob/s3"
+	"berth/storage/queue"
 )
 
 // metrics are what Prometheus is told.
@@ -29,6 +30,7 @@ type metrics struct {
 	storage  *prometheus.HistogramVec
 	writers  prometheus.Gauge
 	s3       *prometheus.HistogramVec
+	jobs     *prometheus.HistogramVec
 }
 
 func newMetrics() *metrics {
@@ -63,6 +65,10 @@ func newMetrics() *metrics {
 			Name: "berth_s3_request_seconds", Help: "Time of a request to the bucket, by kind, by whether it repeats one, and by status (0: no answer).",
 			Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10},
 		}, []string{"kind", "retry", "status"}),
+		jobs: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "berth_job_seconds", Help: "Time of an attempt at a job, by kind and outcome: done, retried, given-up or interrupted.",
+			Buckets: []float64{.001, .01, .1, 1, 10, 60, 600},
+		}, []string{"kind", "outcome"}),
 		writers: with.NewGauge(prometheus.GaugeOpts{
 			Name: "berth_uploads_active", Help: "Uploads that bytes are arriving for.",
 		}),
@@ -82,6 +88,35 @@ func (m *metrics) request(a oci.Access) {
 func (m *metrics) transaction(took time.Duration, shared int) {
 	m.commits.Observe(took.Seconds())
 	m.shared.Observe(float64(shared))
+}
+
+// job measures one attempt at a job.
+func (m *metrics) job(kind string, o queue.Outcome, took time.Duration) {
+	m.jobs.WithLabelValues(kind, string(o)).Observe(took.Seconds())
+}
+
+// countJobs has the jobs of the database counted each time that Prometheus asks.
+func (m *metrics) countJobs(s queue.Store) { m.registry.MustRegister(jobCounter{s}) }
+
+type jobCounter struct{ store queue.Store }
+
+var jobCount = prometheus.NewDesc("berth_jobs",
+	"Jobs in the database by state: waiting, leased or failed. All replicas tell the same.", []string{"state"}, nil)
+
+func (jobCounter) Describe(all chan<- *prometheus.Desc) { all <- jobCount }
+
+// Collect tells nothing of a database that does not answer: what else there is to tell
+// matters more than ever.
+func (c jobCounter) Collect(all chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	counts, err := c.store.CountJobs(ctx)
+	if err != nil {
+		return
+	}
+	for _, state := range []queue.State{queue.Waiting, queue.Leased, queue.Failed} {
+		all <- prometheus.MustNewConstMetric(jobCount, prometheus.GaugeValue, float64(counts[state]), string(state))
+	}
 }
 
 // s3Request measures one request to the bucket.

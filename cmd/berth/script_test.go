@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,12 +14,17 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"berth/storage/blob"
+	"berth/storage/meta"
+	"berth/storage/queue"
 )
 
 func TestMain(m *testing.M) {
@@ -32,6 +38,7 @@ func TestMain(m *testing.M) {
 //	request METHOD URL [USER:PASSWORD]
 //	                           print the status, headers and body of the answer
 //	signal TERM|HUP            send a signal to the server that was started last
+//	job KIND [REASON]          add a job about no object to $BERTH_DATA, which has failed for REASON
 //	certificate NAME FILE KEY  write a certificate for NAME and its key
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -44,6 +51,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready":       scriptReady,
 			"request":     scriptRequest,
+			"job":         scriptJob,
 			"certificate": scriptCertificate,
 			"signal":      scriptSignal,
 		},
@@ -109,6 +117,27 @@ func scriptRequest(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(resp.Header.Write(ts.Stdout()))
 	_, err = io.Copy(ts.Stdout(), resp.Body)
 	ts.Check(err)
+}
+
+func scriptJob(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 && len(args) != 2 {
+		ts.Fatalf("usage: job KIND [REASON]")
+	}
+	ctx := context.Background()
+	data := ts.MkAbs(ts.Getenv("BERTH_DATA"))
+	ts.Check(os.MkdirAll(data, 0o700))
+	db, err := meta.Open(ctx, "sqlite:"+filepath.Join(data, "berth.db"), meta.Options{})
+	ts.Check(err)
+	defer func() { ts.Check(db.Close()) }()
+	ts.Check(db.Update(ctx, func(tx *meta.Tx) error {
+		key := blob.NewKey()
+		return tx.Enqueue(ctx, queue.NewJob{Kind: args[0], Key: string(key), Payload: meta.Object{Key: key}})
+	}))
+	if len(args) == 2 {
+		j, err := db.LeaseJob(ctx, args[:1], time.Minute)
+		ts.Check(err)
+		ts.Check(db.GiveUpJob(ctx, j, args[1]))
+	}
 }
 
 func scriptCertificate(ts *testscript.TestScript, neg bool, args []string) {

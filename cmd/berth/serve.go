@@ -135,6 +135,7 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 	}
 	if !s.flags.ReadOnly {
 		start("expiry of uploads", func() error { return s.expireUploads(ctx) })
+		start("jobs", func() error { s.parts.jobs.Run(ctx); return nil })
 	}
 	start("database", func() error { return s.watchDatabase(ctx) })
 	start("reload", func() error { return s.reloadOnHangup(ctx, level) })
@@ -146,6 +147,7 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 	s.parts.ready.Store(false)
 	s.drain()
 	work.Wait()
+	s.closeStore()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -174,28 +176,49 @@ func (s *server) drain() {
 		s.public.Close()
 	}
 	s.parts.requests.Wait() // those cut off still write down how far they came
-	if err := s.parts.close(ctx); err != nil {
-		s.log.Warn("the blob store did not come to its end", "error", err)
-	}
 	if s.private != nil {
 		s.private.Close()
 	}
 }
 
-// expireUploads removes abandoned uploads, once at the start and then every hour.
+// closeStore ends the blob store when nobody works on it any more.
+func (s *server) closeStore() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.flags.DrainTimeout)
+	defer cancel()
+	if err := s.parts.close(ctx); err != nil {
+		s.log.Warn("the blob store did not come to its end", "error", err)
+	}
+}
+
+// expireUploads removes abandoned uploads, once at the start and then every hour. Of
+// the servers that share a database one does so at a time. The others look again soon:
+// it may be busy with it, or have died.
 func (s *server) expireUploads(ctx context.Context) error {
-	ticker := time.NewTicker(time.Hour)
-	defer ticker.Stop()
 	for {
-		if err := s.parts.expire(ctx, time.Now().Add(-s.flags.UploadExpiry)); err != nil && ctx.Err() == nil {
+		pause := time.Hour
+		held, err := s.alone(ctx, "expiry of uploads", func(ctx context.Context) error {
+			return s.parts.expire(ctx, time.Now().Add(-s.flags.UploadExpiry))
+		})
+		if err != nil && ctx.Err() == nil {
 			s.log.Error("abandoned uploads could not be removed", "error", err)
+		}
+		if !held {
+			pause = 5 * time.Minute
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-time.After(pause):
 		}
 	}
+}
+
+// alone calls do unless another server is at it.
+func (s *server) alone(ctx context.Context, name string, do func(context.Context) error) (held bool, err error) {
+	if !s.parts.database.Shared() {
+		return true, do(ctx) // there is no other, and nobody to wait for after a crash
+	}
+	return s.parts.database.Hold(ctx, name, time.Minute, do)
 }
 
 // reloadOnHangup reads again, at SIGHUP, what can change while the server runs: the

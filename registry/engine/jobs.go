@@ -15,6 +15,11 @@ func (e *Engine) Jobs() map[string]queue.Handler {
 	}
 }
 
+// DoDueJobs does the jobs that are due now, for a process that does not stay.
+func (e *Engine) DoDueJobs(ctx context.Context) error {
+	return queue.NewWorker(e.meta, e.Jobs(), queue.Options{Logger: e.log}).RunDue(ctx)
+}
+
 // deleteObject removes an object that no row names. Keys are used once, so none ever
 // will again, and one that is gone already is no error.
 func (e *Engine) deleteObject(ctx context.Context, o meta.Object) error {

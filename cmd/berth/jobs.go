@@ -33,16 +33,16 @@ type jobsList struct {
 }
 
 type listedJob struct {
-	ID        int64           `json:"id"`
-	Kind      string          `json:"kind"`
-	State     queue.State     `json:"state"`
-	Attempts  int             `json:"attempts"`
-	CreatedAt time.Time       `json:"createdAt"`
-	DueAt     *time.Time      `json:"dueAt,omitempty"`
-	LeasedTo  *time.Time      `json:"leasedUntil,omitempty"`
-	FailedAt  *time.Time      `json:"failedAt,omitempty"`
-	Reason    string          `json:"reason,omitempty"`
-	Payload   json.RawMessage `json:"payload"`
+	ID          int64           `json:"id"`
+	Kind        string          `json:"kind"`
+	State       queue.State     `json:"state"`
+	Attempts    int             `json:"attempts"`
+	CreatedAt   time.Time       `json:"createdAt"`
+	DueAt       *time.Time      `json:"dueAt,omitempty"`
+	LeasedUntil *time.Time      `json:"leasedUntil,omitempty"`
+	FailedAt    *time.Time      `json:"failedAt,omitempty"`
+	Reason      string          `json:"reason,omitempty"`
+	Payload     json.RawMessage `json:"payload"`
 }
 
 func newListedJob(j queue.Job) listedJob {
@@ -53,7 +53,7 @@ func newListedJob(j queue.Job) listedJob {
 	case queue.Waiting:
 		l.DueAt = &j.DueAt
 	case queue.Leased:
-		l.LeasedTo = &j.DueAt
+		l.LeasedUntil = &j.DueAt
 	case queue.Failed:
 		l.FailedAt = &j.DueAt
 	}

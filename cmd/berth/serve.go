@@ -183,7 +183,7 @@ func (s *server) drain() {
 
 // closeStore ends the blob store when nobody works on it any more.
 func (s *server) closeStore() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.flags.DrainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), min(s.flags.DrainTimeout, 10*time.Second))
 	defer cancel()
 	if err := s.parts.close(ctx); err != nil {
 		s.log.Warn("the blob store did not come to its end", "error", err)

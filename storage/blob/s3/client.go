@@ -16,6 +16,7 @@ import (
 // are those of package blob.
 type client struct {
 	*minio.Core
+	transport    *transport
 	bucket       string
 	sse          encrypt.ServerSide
 	storageClass string
@@ -113,10 +114,22 @@ func (c *client) abort(ctx context.Context, name, id string) error {
 	return fault(ctx, "abort an upload", err)
 }
 
-// head asks for the size and the checksums of an object.
+// head asks for the size and the checksums of an object. The answer to a HEAD has no
+// body, so it does not tell a missing object from a missing bucket, or from keys that
+// nobody knows. That none is there is only believed when a GET says so.
 func (c *client) head(ctx context.Context, name string) (minio.ObjectInfo, error) {
-	ctx = (&call{kind: Head}).with(ctx)
-	info, err := c.StatObject(ctx, c.bucket, name, minio.StatObjectOptions{Checksum: !c.noChecksum})
+	stat := func() (minio.ObjectInfo, error) {
+		return c.StatObject((&call{kind: Head}).with(ctx), c.bucket, name, minio.StatObjectOptions{Checksum: !c.noChecksum})
+	}
+	info, err := stat()
+	if is(err, http.StatusNotFound, "") || is(err, http.StatusBadRequest, "") {
+		body, _, _, why := c.GetObject((&call{kind: Get}).with(ctx), c.bucket, name, minio.GetObjectOptions{})
+		if why != nil {
+			return minio.ObjectInfo{}, fault(ctx, "look up "+name, why)
+		}
+		body.Close()
+		info, err = stat()
+	}
 	if err != nil {
 		return minio.ObjectInfo{}, fault(ctx, "look up "+name, err)
 	}

@@ -22,7 +22,7 @@ func (w *writer) Suspend(ctx context.Context) ([]byte, error) {
 	}
 	defer w.release()
 	if err := w.upload.wait(ctx, w.cancel); err != nil {
-		w.giveUp()
+		w.upload.abandon()
 		return nil, err
 	}
 	return w.upload.state(w.tail()).encode(), nil
@@ -38,7 +38,7 @@ func (w *writer) Commit(ctx context.Context) error {
 	}
 	defer w.release()
 	if err := w.commit(ctx); err != nil {
-		w.giveUp()
+		w.upload.abandon()
 		return err
 	}
 	return nil
@@ -54,7 +54,7 @@ func (w *writer) commit(ctx context.Context) error {
 	if err := w.upload.wait(ctx, w.cancel); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeouts*w.store.timeout)
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), commitTimeouts*w.store.timeout, errTooLong)
 	defer cancel()
 	if w.upload.begun() {
 		return w.upload.complete(ctx)
@@ -73,7 +73,7 @@ func (w *writer) Close() error {
 	}
 	w.ended = true
 	w.release()
-	w.giveUp()
+	w.upload.abandon()
 	return nil
 }
 
@@ -85,14 +85,11 @@ func (w *writer) end(ctx context.Context) error {
 	w.ended = true
 	if err := ctx.Err(); err != nil {
 		w.release()
-		w.giveUp()
+		w.upload.abandon()
 		return err
 	}
 	return nil
 }
-
-// giveUp is called when no part is on its way any more.
-func (w *writer) giveUp() { w.upload.abandon(w.kept) }
 
 // commitTimeouts is how many timeouts of a request a Commit may take, for its retries.
 const commitTimeouts = 3

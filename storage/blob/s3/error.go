@@ -22,6 +22,9 @@ var (
 	errStalled       = errors.New("blob/s3: the body stands still")
 )
 
+// errTooLong ends what has begun and does not heed its caller any more.
+var errTooLong = fmt.Errorf("%w: it takes too long", blob.ErrUnavailable)
+
 // What S3 calls what we have a word for. All servers agree on most codes; where they
 // do not, each has its own line.
 var words = map[string]error{
@@ -55,6 +58,7 @@ var words = map[string]error{
 	"InvalidRegion":                blob.ErrUnavailable,
 	"ExpiredToken":                 blob.ErrUnavailable,
 	"ExpiredTokenException":        blob.ErrUnavailable,
+	"XAdminUserNotFound":           blob.ErrUnavailable, // of versitygw, with status 404
 	"InvalidToken":                 blob.ErrUnavailable,
 }
 
@@ -62,8 +66,14 @@ var words = map[string]error{
 // of the errors of package blob where there is one. A request that got no answer at
 // all is ErrUnavailable. If ctx is done, that is what happened.
 func fault(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("blob/s3: %s: %w", doing, ctx.Err())
+	if err == nil {
+		return nil
+	}
+	if done := ctx.Err(); done != nil {
+		if context.Cause(ctx) == errTooLong {
+			done = errTooLong
+		}
+		return fmt.Errorf("blob/s3: %s: %w", doing, done)
 	}
 	if word := meaning(err); word != nil {
 		return fmt.Errorf("%w: %s: %w", word, doing, describe(err))
@@ -112,10 +122,10 @@ func answered(err error) bool {
 	return word == nil || word == blob.ErrLost || word == blob.ErrFull || is(err, http.StatusForbidden, "NoSuchBucket")
 }
 
-// is reports whether S3 answered with the status or the code.
+// is reports whether S3 answered with the status or the code, as far as they are given.
 func is(err error, status int, code string) bool {
 	var answer minio.ErrorResponse
-	return errors.As(err, &answer) && (answer.StatusCode == status || answer.Code == code)
+	return errors.As(err, &answer) && (status != 0 && answer.StatusCode == status || code != "" && answer.Code == code)
 }
 
 // describe adds to an error the code of S3 and the number under which its operator

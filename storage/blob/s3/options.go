@@ -83,7 +83,7 @@ func ParseURL(raw string) (Options, error) {
 		o.AccessKey = u.User.Username()
 		o.SecretKey, _ = u.User.Password()
 		if o.AccessKey == "" || o.SecretKey == "" {
-			return Options{}, errors.New("blob/s3: the URL of the bucket has half a pair of keys")
+			return Options{}, errors.New("blob/s3: the URL of the bucket has one of its two keys only")
 		}
 	}
 	query, err := url.ParseQuery(u.RawQuery)
@@ -146,7 +146,7 @@ func (o *Options) check() error {
 	case o.Bucket == "":
 		return bad("bucket", errors.New("there has to be one"))
 	case (o.AccessKey == "") != (o.SecretKey == ""):
-		return bad("keys", errors.New("one goes not without the other"))
+		return bad("keys", errors.New("the access key and the secret key go together"))
 	case o.KMSKey != "" && o.SSE != "kms":
 		return bad("kms-key", errors.New("goes with sse=kms"))
 	case o.Timeout < 0 || o.Timeout > 0 && o.Timeout < 100*time.Millisecond:

@@ -43,6 +43,7 @@ type pool struct {
 	others   []*claim            // who waits and holds nothing
 	yielded  []*claim            // who has made room and waits to go on
 	made     map[blob.Key]time.Time
+	back     int64     // what may be held by those who have yielded and went on nevertheless
 	pressure time.Time // when somebody last had to wait
 	ticking  bool
 	least    int64 // of free, ever; for tests
@@ -58,6 +59,7 @@ type claim struct {
 	held   int64 // what the part has already
 	credit int64 // what was granted besides
 	asked  bool  // to yield
+	back   int64 // its share of pool.back
 
 	// How fast it is.
 	began   time.Time
@@ -179,7 +181,8 @@ func (c *claim) end() {
 			delete(p.sizes, c.part)
 		}
 	}
-	c.held, c.credit, c.asked = 0, 0, false
+	p.back -= c.back
+	c.held, c.credit, c.asked, c.back = 0, 0, false, 0
 	p.serve()
 }
 

@@ -94,10 +94,11 @@ func newClient(o Options) (*client, error) {
 	lookup := map[string]minio.BucketLookupType{
 		"on": minio.BucketLookupPath, "off": minio.BucketLookupDNS,
 	}[o.PathStyle] // zero is auto
+	t := newTransport(o, roots)
 	core, err := minio.NewCore(endpoint, &minio.Options{
 		Creds:        o.credentials(),
 		Secure:       secure,
-		Transport:    newTransport(o, roots),
+		Transport:    t,
 		Region:       o.Region,
 		BucketLookup: lookup,
 		MaxRetries:   maxTries,
@@ -105,7 +106,7 @@ func newClient(o Options) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blob/s3: %w", err)
 	}
-	c := &client{Core: core, bucket: o.Bucket, storageClass: o.StorageClass, noChecksum: o.NoChecksum}
+	c := &client{Core: core, transport: t, bucket: o.Bucket, storageClass: o.StorageClass, noChecksum: o.NoChecksum}
 	switch o.SSE {
 	case "s3":
 		c.sse = encrypt.NewSSE()
@@ -157,6 +158,7 @@ func (s *Store) Close(ctx context.Context) error {
 		s.work.Wait()
 		close(done)
 	}()
+	defer s.client.transport.CloseIdleConnections()
 	defer s.stop()
 	select {
 	case <-done:

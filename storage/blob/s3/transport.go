@@ -114,7 +114,7 @@ func (t *transport) turn(ctx context.Context) (done func(), err error) {
 	return done, nil
 }
 
-// CloseIdleConnections is for http.Client.
+// CloseIdleConnections closes those that no request needs, if what is below can.
 func (t *transport) CloseIdleConnections() {
 	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()

@@ -12,14 +12,29 @@ import (
 // connection busy; more help where S3 is far.
 const inFlight = 4
 
-// createGrace is how long the request that begins an upload is waited for after the
-// writer was given up. Whether a cancelled one has begun an upload nobody would know.
-const createGrace = 3 * time.Second
+// grace is how long a request that should not be cut off may go on after its writer was
+// given up.
+const grace = 3 * time.Second
+
+// withGrace returns a context that ends some time after ctx.
+func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(later, func() { timer.Stop() })
+	})
+	return later, func() {
+		stop()
+		cancel()
+	}
+}
 
 // upload is a multipart upload. It begins with its first part.
 type upload struct {
 	store *Store
 	name  string
+	kept  bool // there is a state from which others may go on
+	sums  bool // with checksums; what it began with, it has to end with
 	slots chan struct{}
 	group sync.WaitGroup // of parts on their way
 
@@ -28,7 +43,6 @@ type upload struct {
 	mu     sync.Mutex
 	id     string // empty: not begun
 	own    bool   // begun by this writer: no state knows of it
-	sums   bool
 	strays bool
 	parts  []part // of those on their way the ETag is empty
 	err    error  // the first failure
@@ -36,11 +50,15 @@ type upload struct {
 	size int64 // of the whole object; set before complete
 }
 
-func newUpload(s *Store, key blob.Key, from state) *upload {
-	return &upload{
-		store: s, name: s.object(key), slots: make(chan struct{}, inFlight),
+func newUpload(s *Store, key blob.Key, from state, kept bool) *upload {
+	u := &upload{
+		store: s, name: s.object(key), kept: kept, slots: make(chan struct{}, inFlight),
 		id: from.upload, sums: from.sums, strays: from.strays, parts: from.parts,
 	}
+	if u.id == "" {
+		u.sums = !s.client.noChecksum
+	}
+	return u
 }
 
 // failure is the first failure of a part, or nil.
@@ -100,6 +118,14 @@ func (u *upload) put(ctx context.Context, n int, b *body, crc uint32) error {
 	if err := u.begin(ctx); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// S3 may finish with a request that was cut off when others have been answered that
+	// came after it: with the abort of the upload, which would be there again, or with
+	// the same part, which whoever goes on from a state sends with other bytes.
+	ctx, cancel := withGrace(ctx)
+	defer cancel()
 	etag, err := u.store.client.part(ctx, u, n, b, crc)
 	if err != nil {
 		return err
@@ -117,18 +143,10 @@ func (u *upload) begin(ctx context.Context) error {
 	if err := u.failure(); err != nil || u.id != "" {
 		return err
 	}
-	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	// Whether one that was cut off has begun an upload, nobody would know.
+	ctx, cancel := withGrace(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(createGrace):
-			cancel()
-		case <-grace.Done():
-		}
-	})
-	defer stop()
-	sums := !u.store.client.noChecksum
-	id, retried, err := u.store.client.create(grace, u.name, sums)
+	id, retried, err := u.store.client.create(ctx, u.name, u.sums)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	// Of one that failed, the answer may have been lost.
@@ -136,7 +154,7 @@ func (u *upload) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u.id, u.own, u.sums = id, true, sums
+	u.id, u.own = id, true
 	return nil
 }
 
@@ -165,14 +183,14 @@ func (u *upload) state(tail []byte) state {
 	return state{upload: u.id, sums: u.sums, strays: u.strays, parts: u.parts, tail: tail}
 }
 
-// abandon frees what no state knows: the upload, if kept does not say that there is a
-// state with it, and any twin. Failures are logged, as nobody can do anything about
+// abandon frees what no state knows: the upload, unless it is kept and was begun by an
+// earlier writer, and any twin. Failures are logged, as nobody can do anything about
 // them but Discard.
-func (u *upload) abandon(kept bool) {
+func (u *upload) abandon() {
 	u.mu.Lock()
 	id, own, strays := u.id, u.own, u.strays
 	u.mu.Unlock()
-	if kept && !own {
+	if u.kept && !own {
 		return
 	}
 	s := u.store

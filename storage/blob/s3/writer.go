@@ -12,7 +12,6 @@ import (
 type writer struct {
 	store *Store
 	key   blob.Key
-	kept  bool // there was a Suspend: what it knows of stays when this writer gives up
 
 	// The parts go on when the context of Create or Resume is done, but not after Close,
 	// which may come while Write waits.
@@ -31,7 +30,7 @@ type writer struct {
 var _ blob.Writer = (*writer)(nil)
 
 func newWriter(ctx context.Context, s *Store, key blob.Key, from state, kept bool) *writer {
-	w := &writer{store: s, key: key, kept: kept, upload: newUpload(s, key, from), claim: &claim{pool: s.pool, key: key}}
+	w := &writer{store: s, key: key, upload: newUpload(s, key, from, kept), claim: &claim{pool: s.pool, key: key}}
 	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w.begin()
 	return w
@@ -95,7 +94,7 @@ func (w *writer) room() ([]byte, error) {
 // bytes are in the cache now.
 func (w *writer) add(b []byte) {
 	w.part.size += int64(len(b))
-	if !w.store.client.noChecksum || w.upload.sums {
+	if w.upload.sums {
 		w.crc = crc32.Update(w.crc, castagnoli, b)
 	}
 }

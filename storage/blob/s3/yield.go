@@ -25,6 +25,10 @@ const (
 	forgetYields = 100
 )
 
+// backShare is which part of the memory those may hold who have yielded and went on
+// although others wait.
+const backShare = 4
+
 // slow reports whether c should make room if others need it.
 func (c *claim) slow(now time.Time) bool {
 	active := c.active(now)
@@ -151,13 +155,19 @@ func (p *pool) serveYielded() {
 	}
 }
 
-// takeBack puts those that have stood back for long among the others.
+// takeBack puts those that have stood back for long among the others, but only so many
+// that there is memory for who is faster.
 func (p *pool) takeBack() {
-	for len(p.yielded) > 0 && time.Since(p.yielded[0].since) >= backAfter*p.patience {
+	for len(p.yielded) > 0 {
 		c := p.yielded[0]
+		if time.Since(c.since) < backAfter*p.patience || p.back > 0 && p.back+c.part > p.limit/backShare {
+			return
+		}
 		p.yielded = p.yielded[1:]
 		delete(p.made, c.key)
 		p.others = append(p.others, c)
+		c.back = c.part
+		p.back += c.back
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -27,7 +28,7 @@ const (
 type Server struct {
 	Endpoint string // host:port; HTTP, not HTTPS
 	dir      string
-	next     int
+	buckets  atomic.Int64
 }
 
 // Start starts a server with no buckets. Tests that run at the same time may share one:
@@ -52,8 +53,7 @@ func Start(t testing.TB) *Server {
 // Bucket makes an empty bucket and returns its name.
 func (s *Server) Bucket(t testing.TB) string {
 	t.Helper()
-	s.next++
-	name := fmt.Sprintf("bucket%d", s.next)
+	name := fmt.Sprintf("bucket%d", s.buckets.Add(1))
 	if err := os.Mkdir(filepath.Join(s.dir, name), 0o700); err != nil {
 		t.Fatalf("s3test: %v", err)
 	}
@@ -66,6 +66,16 @@ func (s *Server) URL(bucket string) string {
 	return fmt.Sprintf("s3://%s:%s@%s?endpoint=http://%s&region=%s", AccessKey, SecretKey, bucket, s.Endpoint, Region)
 }
 
+// script runs its arguments until its standard input is closed, which happens even if the
+// test dies.
+const script = `
+exec 3<&0
+"$@" 3<&- &
+server=$!
+{ read line <&3; kill -9 $server; } >/dev/null 2>&1 &
+wait $server
+`
+
 // run starts the server and waits until it answers.
 func (s *Server) run(t testing.TB, program string) error {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -76,10 +86,14 @@ func (s *Server) run(t testing.TB, program string) error {
 	free.Close()
 
 	var output bytes.Buffer
-	server := exec.Command(program,
+	server := exec.Command("sh", "-c", script, "sh", program,
 		"--access", AccessKey, "--secret", SecretKey, "--region", Region,
 		"--port", s.Endpoint, "--quiet", "posix", s.dir)
 	server.Stdout, server.Stderr = &output, &output
+	line, err := server.StdinPipe()
+	if err != nil {
+		return err
+	}
 	if err := server.Start(); err != nil {
 		return err
 	}
@@ -89,7 +103,7 @@ func (s *Server) run(t testing.TB, program string) error {
 		close(ended)
 	}()
 	stop := func() {
-		server.Process.Kill()
+		line.Close()
 		<-ended
 	}
 	if err := s.await(ended); err != nil {

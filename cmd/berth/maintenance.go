@@ -15,6 +15,7 @@ type fsckCommand struct {
 	dataFlags  `embed:""`
 	outputFlag `embed:""`
 	Deep       bool     `help:"Also read every blob and compare it with its digest."`
+	Repair     bool     `help:"Mark blobs whose objects are missing, and with --deep damaged, as lost, so that the next push replaces them."`
 	Sparse     []string `placeholder:"PATTERN" help:"As for serve: repositories whose manifests may be incomplete."`
 }
 
@@ -22,7 +23,7 @@ func (cmd fsckCommand) Run(ctx context.Context, c console) error {
 	opts := engine.Options{AllowSparse: matchAny(cmd.Sparse)}
 	return cmd.withEngine(ctx, opts, func(e *engine.Engine) error {
 		problems := []engine.Problem{}
-		summary, err := e.Inspect(ctx, engine.Check{Deep: cmd.Deep, Found: func(p engine.Problem) error {
+		summary, err := e.Inspect(ctx, engine.Check{Deep: cmd.Deep, Repair: cmd.Repair, Found: func(p engine.Problem) error {
 			if cmd.Output == "json" {
 				problems = append(problems, p)
 				return nil
@@ -39,8 +40,8 @@ func (cmd fsckCommand) Run(ctx context.Context, c console) error {
 				Problems []engine.Problem `json:"problems"`
 			}{summary, problems})
 		} else {
-			_, err = fmt.Fprintf(c.out, "%d blobs (%s), %d manifests, %d objects: %d losses, %d orphans\n",
-				summary.Blobs, formatBytes(summary.Bytes), summary.Manifests, summary.Objects, summary.Losses, summary.Orphans)
+			_, err = fmt.Fprintf(c.out, "%d blobs (%s), %d manifests, %d objects: %d losses, %d orphans, %d repaired\n",
+				summary.Blobs, formatBytes(summary.Bytes), summary.Manifests, summary.Objects, summary.Losses, summary.Orphans, summary.Repaired)
 		}
 		if err == nil && summary.Losses > 0 {
 			err = errTrouble

@@ -35,8 +35,9 @@ func TestMain(m *testing.M) {
 // testscript's own commands they have
 //
 //	ready                      wait until the server on $ADMIN is ready
-//	request METHOD URL [USER:PASSWORD]
-//	                           print the status, headers and body of the answer
+//	request METHOD URL [USER:PASSWORD [FILE]]
+//	                           print the status, headers and body of the answer;
+//	                           FILE is the body of the request
 //	signal TERM|HUP            send a signal to the server that was started last
 //	job KIND [REASON]          add a job about no object to $BERTH_DATA, which has failed for REASON
 //	certificate NAME FILE KEY  write a certificate for NAME and its key
@@ -99,9 +100,13 @@ var scriptClient = &http.Client{
 
 func scriptRequest(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
-		ts.Fatalf("usage: request METHOD URL [USER:PASSWORD]")
+		ts.Fatalf("usage: request METHOD URL [USER:PASSWORD [FILE]]")
 	}
-	req, err := http.NewRequest(args[0], args[1], nil)
+	var body io.Reader
+	if len(args) > 3 {
+		body = strings.NewReader(ts.ReadFile(args[3]))
+	}
+	req, err := http.NewRequest(args[0], args[1], body)
 	ts.Check(err)
 	if len(args) > 2 {
 		user, password, _ := strings.Cut(args[2], ":")

@@ -29,16 +29,20 @@ func (e *Engine) StatBlob(ctx context.Context, repo registry.Name, d digest.Dige
 	return describe(b), err
 }
 
-// OpenBlob implements [registry.Reader].
+// OpenBlob implements [registry.Reader]. That an object is missing is seen only here,
+// where it costs nothing to look; from then on the blob is lost, so that clients which
+// ask first what they have to push do push it.
 func (e *Engine) OpenBlob(ctx context.Context, repo registry.Name, d digest.Digest, span registry.Span) (registry.Blob, error) {
-	b, err := e.meta.Blob(ctx, repo, d)
-	if err != nil {
-		return registry.Blob{}, err
-	}
-	content, err := e.open(ctx, b, blob.Span(span))
+	b, content, err := e.find(ctx, repo, d, span)
 	if errors.Is(err, blob.ErrNotExist) {
+		lost, noted := e.lose(ctx, b)
 		e.log.ErrorContext(ctx, "the object of a blob is missing; berth fsck tells which images suffer",
-			"repository", repo, "digest", d, "key", b.Key)
+			"repository", repo, "digest", d, "key", b.Key, "noted", lost, "error", noted)
+		if noted == nil {
+			b, content, err = e.find(ctx, repo, d, span) // a push may just have healed it
+		}
+	}
+	if errors.Is(err, blob.ErrNotExist) {
 		err = registry.ErrBlobUnknown.With("the registry has lost blob %s; push it again", d)
 	}
 	return registry.Blob{Descriptor: describe(b), Content: content}, err
@@ -62,6 +66,27 @@ func (e *Engine) BlobURL(ctx context.Context, repo registry.Name, d digest.Diges
 	}
 	url, err := store.Presign(ctx, b.Key, urlLife)
 	return url, storageError(err)
+}
+
+// find finds a blob and opens it.
+func (e *Engine) find(ctx context.Context, repo registry.Name, d digest.Digest, span registry.Span) (meta.Blob, io.ReadSeekCloser, error) {
+	b, err := e.meta.Blob(ctx, repo, d)
+	if err != nil {
+		return b, nil, err
+	}
+	content, err := e.open(ctx, b, blob.Span(span))
+	return b, content, err
+}
+
+// lose notes that the object of b is missing or damaged, unless the blob has another by
+// now.
+func (e *Engine) lose(ctx context.Context, b meta.Blob) (lost bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	err = e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
+		lost, err = tx.LoseBlob(ctx, b)
+		return err
+	})
+	return lost, err
 }
 
 // open opens the bytes of a blob wherever they lie.
@@ -166,11 +191,13 @@ func (e *Engine) publish(ctx context.Context, u meta.Upload, b meta.Blob) error 
 // another push has been faster. A damaged object is removed afterwards.
 func (e *Engine) heal(ctx context.Context, u meta.Upload, known, b meta.Blob) (healed bool, err error) {
 	err = e.meta.Update(ctx, func(tx *meta.Tx) (err error) {
-		if healed, err = tx.MoveBlob(ctx, known.Key, b); err != nil || !healed {
+		if healed, err = tx.MoveBlob(ctx, known, b); err != nil || !healed {
 			return err
 		}
-		if err := tx.DeleteObject(ctx, known.Key); err != nil {
-			return err
+		if known.Key != "" {
+			if err := tx.DeleteObject(ctx, known.Key); err != nil {
+				return err
+			}
 		}
 		return tx.DeleteUpload(ctx, u)
 	})
@@ -183,8 +210,8 @@ func (e *Engine) heal(ctx context.Context, u meta.Upload, known, b meta.Blob) (h
 
 // lost reports whether the object of a blob is not what its row says.
 func (e *Engine) lost(ctx context.Context, b meta.Blob) (bool, error) {
-	if b.Key == "" {
-		return false, nil
+	if b.Lost || b.Key == "" {
+		return b.Lost, nil
 	}
 	size, err := e.blobs.Size(ctx, b.Key)
 	if err != nil && !errors.Is(err, blob.ErrNotExist) {

@@ -18,6 +18,11 @@ type Check struct {
 	// Deep reads every object and compares it with its digest.
 	Deep bool
 
+	// Repair marks blobs whose objects are missing, and with Deep those whose objects are
+	// damaged, as lost, so that the next push of the same bytes heals them. Objects that
+	// are damaged go; one that is back makes its blob whole again.
+	Repair bool
+
 	// Found is called for each problem as it is found. It may end the inspection by
 	// returning an error.
 	Found func(Problem) error
@@ -30,6 +35,7 @@ type Problem struct {
 	Repository registry.Name `json:"repository,omitempty"`
 	Key        blob.Key      `json:"key,omitempty"`
 	Message    string        `json:"message"`
+	Repaired   bool          `json:"repaired,omitempty"` // as [Check.Repair] says
 }
 
 // ProblemKind says how bad a problem is.
@@ -53,6 +59,7 @@ type Summary struct {
 	Objects   int   `json:"objects"`
 	Losses    int   `json:"losses"`
 	Orphans   int   `json:"orphans"`
+	Repaired  int   `json:"repaired"`
 }
 
 // orphanAge is how long an object that no row names may just be on its way to one.
@@ -88,6 +95,9 @@ func (i *inspection) found(p Problem) error {
 	} else {
 		i.summary.Losses++
 	}
+	if p.Repaired {
+		i.summary.Repaired++
+	}
 	return i.check.Found(p)
 }
 
@@ -114,31 +124,82 @@ func (i *inspection) blobs(ctx context.Context) error {
 }
 
 func (i *inspection) blob(ctx context.Context, b meta.Blob) error {
+	if b.Lost {
+		return i.marked(ctx, b)
+	}
 	size, err := b.Size, error(nil)
 	if b.Key != "" {
 		size, err = i.engine.blobs.Size(ctx, b.Key)
 	}
 	switch {
 	case errors.Is(err, blob.ErrNotExist):
-		return i.found(Problem{Kind: Lost, Digest: b.Digest, Key: b.Key, Message: "the object of the blob is missing"})
+		return i.broken(ctx, b, Lost, "the object of the blob is missing")
 	case err != nil:
 		return err
 	case size != b.Size:
-		return i.found(Problem{
-			Kind: Damaged, Digest: b.Digest, Key: b.Key,
-			Message: fmt.Sprintf("the object has %d bytes instead of %d", size, b.Size),
-		})
+		return i.broken(ctx, b, Damaged, fmt.Sprintf("the object has %d bytes instead of %d", size, b.Size))
 	case !i.check.Deep:
 		return nil
 	}
 	got, err := i.engine.digest(ctx, b, b.Digest.Algorithm())
+	if interrupted := ctx.Err(); interrupted != nil {
+		return interrupted
+	}
+	if errors.Is(err, blob.ErrUnavailable) {
+		return err
+	}
 	if err != nil {
+		// It may be read another day, so it is not given up.
 		return i.found(Problem{Kind: Damaged, Digest: b.Digest, Key: b.Key, Message: "the object cannot be read: " + err.Error()})
 	}
 	if got != b.Digest {
-		return i.found(Problem{Kind: Damaged, Digest: b.Digest, Key: b.Key, Message: "the object's bytes have the digest " + got.String()})
+		return i.broken(ctx, b, Damaged, "the object's bytes have the digest "+got.String())
 	}
 	return nil
+}
+
+// broken tells of a blob whose object is not what it should be.
+func (i *inspection) broken(ctx context.Context, b meta.Blob, kind ProblemKind, message string) error {
+	p := Problem{Kind: kind, Digest: b.Digest, Key: b.Key, Message: message}
+	if !i.check.Repair || kind == Damaged && !i.check.Deep {
+		return i.found(p)
+	}
+	marked, err := i.engine.lose(ctx, b)
+	if err != nil || !marked {
+		return err // not marked: a push has healed it meanwhile
+	}
+	if kind == Damaged && b.Key != "" {
+		if err := i.engine.blobs.Delete(ctx, b.Key); err != nil {
+			return err
+		}
+	}
+	p.Repaired = true
+	p.Message += "; the blob is marked as lost, push it again"
+	return i.found(p)
+}
+
+// marked tells of a blob that is marked as lost, and looks whether its object is back.
+func (i *inspection) marked(ctx context.Context, b meta.Blob) error {
+	p := Problem{Kind: Lost, Digest: b.Digest, Key: b.Key, Message: "the blob is marked as lost; push it again"}
+	got, err := i.engine.digest(ctx, b, b.Digest.Algorithm())
+	if interrupted := ctx.Err(); interrupted != nil {
+		return interrupted
+	}
+	if err != nil || got != b.Digest {
+		return i.found(p)
+	}
+	p.Message = "the blob is marked as lost, but its object is there; --repair takes it back"
+	if i.check.Repair {
+		err := i.engine.meta.Update(ctx, func(tx *meta.Tx) (err error) {
+			p.Repaired, err = tx.RegainBlob(ctx, b)
+			return err
+		})
+		if err != nil || !p.Repaired {
+			return err
+		}
+		p.Message = "the blob was marked as lost, but its object is there; it is taken back"
+	}
+	return i.found(p)
 }
 
 // manifests looks for what each manifest names.

@@ -156,18 +156,7 @@ func TestInspect(t *testing.T) {
 		t.Fatalf("a sound registry has problems: %v", found)
 	}
 
-	replace := func(i int, with []byte) {
-		key := keyOf(t, s, blobs[i])
-		want(t, "Delete", s.Delete(t.Context(), key), nil)
-		if with == nil {
-			return
-		}
-		w, err := s.Create(t.Context(), key)
-		want(t, "Create", err, nil)
-		_, err = w.Write(with)
-		want(t, "Write", err, nil)
-		want(t, "Commit", w.Commit(t.Context()), nil)
-	}
+	replace := func(i int, with []byte) { replaceObject(t, s, keyOf(t, s, blobs[i]), with) }
 	replace(0, nil)
 	replace(1, []byte("short"))
 	other := registrytest.NewBlob(9, len(blobs[2].Bytes))

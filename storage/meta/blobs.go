@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -18,17 +19,40 @@ type Blob struct {
 	Key     blob.Key
 	Size    int64
 	Content []byte // for PutBlob and MoveBlob, of a small blob; [queries.BlobContent] reads it
+	Lost    bool   // its object is missing or damaged: unknown to clients until it is pushed again
+}
+
+// lostMark stands before the key of a lost blob. The key stays behind it: should the
+// object come back, as after a disk that was not mounted, it can be taken back.
+const lostMark = "lost:"
+
+// place is where the bytes lie, as it is kept.
+func (b Blob) place() string {
+	if b.Lost {
+		return lostMark + string(b.Key)
+	}
+	return string(b.Key)
+}
+
+// lies reads what place has written.
+func (b *Blob) lies(place string) {
+	place, b.Lost = strings.CutPrefix(place, lostMark)
+	b.Key = blob.Key(place)
 }
 
 // Blob finds a blob that is visible in a repository.
 // Errors: ErrNameUnknown, ErrBlobUnknown.
 func (q queries) Blob(ctx context.Context, repo registry.Name, d digest.Digest) (Blob, error) {
 	b := Blob{Digest: d}
+	var place string
 	err := q.run.get(ctx, `SELECT b.object_key, b.size
 		FROM repositories r
 		JOIN blobs b ON b.digest = ?
 		JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.blob_id = b.id
-		WHERE r.name = ?`, []any{string(d), string(repo)}, &b.Key, &b.Size)
+		WHERE r.name = ?`, []any{string(d), string(repo)}, &place, &b.Size)
+	if b.lies(place); b.Lost {
+		return b, registry.ErrBlobUnknown.With("the registry has lost blob %s; push it again", d)
+	}
 	if !isNone(err) {
 		return b, err
 	}
@@ -38,10 +62,13 @@ func (q queries) Blob(ctx context.Context, repo registry.Name, d digest.Digest) 
 	return b, registry.ErrBlobUnknown.With("repository %q has no blob %s", repo, d)
 }
 
-// FindBlob finds a blob wherever it is visible. Errors: ErrBlobUnknown.
+// FindBlob finds a blob, lost or not, whether or not any repository sees it.
+// Errors: ErrBlobUnknown.
 func (q queries) FindBlob(ctx context.Context, d digest.Digest) (Blob, error) {
 	b := Blob{Digest: d}
-	err := q.run.get(ctx, `SELECT object_key, size FROM blobs WHERE digest = ?`, []any{string(d)}, &b.Key, &b.Size)
+	var place string
+	err := q.run.get(ctx, `SELECT object_key, size FROM blobs WHERE digest = ?`, []any{string(d)}, &place, &b.Size)
+	b.lies(place)
 	if isNone(err) {
 		return b, registry.ErrBlobUnknown
 	}
@@ -58,17 +85,21 @@ func (q queries) BlobContent(ctx context.Context, d digest.Digest) ([]byte, erro
 	return content, err
 }
 
-// Blobs lists all blobs by digest, for checks that walk the whole registry.
+// Blobs lists all blobs by digest, lost ones too, for checks that walk the whole registry.
 func (q queries) Blobs(ctx context.Context, last digest.Digest, limit int) ([]Blob, error) {
 	return collect(ctx, q.run, func(rows *sql.Rows) (b Blob, err error) {
-		return b, rows.Scan(&b.Digest, &b.Key, &b.Size)
+		var place string
+		err = rows.Scan(&b.Digest, &place, &b.Size)
+		b.lies(place)
+		return b, err
 	}, `SELECT digest, object_key, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?`,
 		string(last), limit)
 }
 
-// ObjectKeys lists the keys under which blobs and uploads lie, and those of objects that
-// are about to be deleted, for checks that walk the whole store. Keys go from uploads to
-// blobs to jobs, and in this order they are read, so that none slips through.
+// ObjectKeys lists the keys under which blobs and uploads lie, or lay before they were
+// lost, and those of objects that are about to be deleted, for checks that walk the
+// whole store. Keys go from uploads to blobs to jobs, and in this order they are read,
+// so that none slips through.
 func (q queries) ObjectKeys(ctx context.Context, each func(blob.Key)) error {
 	err := objectKeys(ctx, q, each, "", `SELECT id, object_key FROM uploads WHERE id > ? ORDER BY id LIMIT ?`)
 	if err == nil {
@@ -87,8 +118,12 @@ func (q queries) ObjectKeys(ctx context.Context, each func(blob.Key)) error {
 func objectKeys[L any](ctx context.Context, q queries, each func(blob.Key), last L, query string) error {
 	const page = 1000
 	for n := page; n == page; {
-		keys, err := collect(ctx, q.run, func(rows *sql.Rows) (key blob.Key, err error) {
-			return key, rows.Scan(&last, &key)
+		keys, err := collect(ctx, q.run, func(rows *sql.Rows) (blob.Key, error) {
+			var b Blob
+			var place string
+			err := rows.Scan(&last, &place)
+			b.lies(place)
+			return b.Key, err
 		}, query, last, page)
 		if err != nil {
 			return err
@@ -121,25 +156,45 @@ func (q queries) BlobRepositories(ctx context.Context, d digest.Digest, last reg
 		FROM blobs b
 		JOIN repository_blobs rb ON rb.blob_id = b.id
 		JOIN repositories r ON r.id = rb.repository_id
-		WHERE b.digest = ? AND r.name > ? ORDER BY r.name LIMIT ?`, string(d), string(last), limit)
+		WHERE b.digest = ? AND b.object_key NOT LIKE 'lost:%' AND r.name > ? ORDER BY r.name LIMIT ?`, string(d), string(last), limit)
 }
 
 // PutBlob records a blob whose object is whole. If the digest is known already the
 // earlier object stays the blob's; what is known now is returned.
 func (tx *Tx) PutBlob(ctx context.Context, b Blob) (known Blob, err error) {
 	n, err := tx.exec(ctx, `INSERT INTO blobs (digest, object_key, size, created_at, content) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (digest) DO NOTHING`, string(b.Digest), string(b.Key), b.Size, micros(tx.now), b.Content)
+		ON CONFLICT (digest) DO NOTHING`, string(b.Digest), b.place(), b.Size, micros(tx.now), b.Content)
 	if err != nil || n == 1 {
 		return b, err
 	}
 	return tx.FindBlob(ctx, b.Digest)
 }
 
-// MoveBlob says where the bytes of a blob lie whose object was lost, unless it has
-// been moved already.
-func (tx *Tx) MoveBlob(ctx context.Context, from blob.Key, to Blob) (moved bool, err error) {
+// MoveBlob says where the bytes of the blob from lie now, unless it has been moved
+// since it was read.
+func (tx *Tx) MoveBlob(ctx context.Context, from, to Blob) (moved bool, err error) {
 	n, err := tx.exec(ctx, `UPDATE blobs SET object_key = ?, size = ?, content = ? WHERE digest = ? AND object_key = ?`,
-		string(to.Key), to.Size, to.Content, string(to.Digest), string(from))
+		to.place(), to.Size, to.Content, string(to.Digest), from.place())
+	return n == 1, err
+}
+
+// LoseBlob notes that the object of b is missing or damaged, unless the blob has been
+// moved since b was read. Clients do not see it then, and whoever pushes it again moves
+// it.
+func (tx *Tx) LoseBlob(ctx context.Context, b Blob) (lost bool, err error) {
+	return tx.markBlob(ctx, b, true)
+}
+
+// RegainBlob takes LoseBlob back.
+func (tx *Tx) RegainBlob(ctx context.Context, b Blob) (regained bool, err error) {
+	return tx.markBlob(ctx, b, false)
+}
+
+func (tx *Tx) markBlob(ctx context.Context, b Blob, lost bool) (marked bool, err error) {
+	to := b
+	to.Lost = lost
+	n, err := tx.exec(ctx, `UPDATE blobs SET object_key = ? WHERE digest = ? AND object_key = ?`,
+		to.place(), string(b.Digest), b.place())
 	return n == 1, err
 }
 

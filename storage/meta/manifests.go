@@ -132,11 +132,12 @@ func (tx *Tx) PutManifest(ctx context.Context, r Repository, m registry.Manifest
 }
 
 // ReferToBlob records that a manifest names a blob, and reports whether the blob is
-// visible in the repository. If it is not, nothing is recorded unless absent is
-// allowed.
+// visible in the repository and not lost. If it is not, nothing is recorded unless
+// absent is allowed.
 func (tx *Tx) ReferToBlob(ctx context.Context, r Repository, manifestID int64, d digest.Digest, absent bool) (present bool, err error) {
 	n, err := tx.exec(ctx, `UPDATE repository_blobs SET unreferenced_since = NULL
-		WHERE repository_id = ? AND blob_id = (SELECT id FROM blobs WHERE digest = ?)`, r.ID, string(d))
+		WHERE repository_id = ? AND blob_id = (SELECT id FROM blobs WHERE digest = ? AND object_key NOT LIKE 'lost:%')`,
+		r.ID, string(d))
 	if err != nil || n == 0 && !absent {
 		return false, err
 	}

@@ -172,6 +172,9 @@ func (s meteredStore) Presign(ctx context.Context, key blob.Key, expires time.Du
 	return store.Presign(ctx, key, expires)
 }
 
+// Room implements [blob.Roomer] if the store behind does.
+func (s meteredStore) Room(ctx context.Context, n int64) error { return blob.Room(ctx, s.Store, n) }
+
 func (s meteredStore) Delete(ctx context.Context, key blob.Key) error {
 	started := time.Now()
 	err := s.Store.Delete(ctx, key)

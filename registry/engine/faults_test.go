@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"berth/registry"
 	"berth/registry/engine"
 	"berth/registry/registrytest"
 	"berth/storage/blob"
+	"berth/storage/blob/fs"
 	"berth/storage/blob/mem"
 )
 
@@ -57,6 +59,42 @@ func TestFullStorage(t *testing.T) {
 	_, err = e.FinishUpload(t.Context(), "a", u.ID, b.Part(600_000, 1_000_000), b.Digest)
 	want(t, "FinishUpload with room", err, nil)
 	wantOnly(t, e, s, b)
+}
+
+// TestReserve keeps small blobs and manifests, which are rows, out of what the store
+// keeps free. Deleting goes on.
+func TestReserve(t *testing.T) {
+	var free atomic.Int64
+	free.Store(1 << 40)
+	s, err := fs.Open(t.TempDir(), fs.Options{FreeSpace: func(string) (int64, error) { return free.Load(), nil }})
+	want(t, "Open", err, nil)
+	e := engine.New(openDB(t), s, small)
+	image, other := registrytest.Recipe{Seed: 1}.Image(), registrytest.NewBlob(2, 100)
+	push := func() error {
+		for _, b := range image.Blobs {
+			if _, err := e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	want(t, "PutBlob", push(), nil)
+	free.Store(fs.DefaultReserve)
+	for i := range 1000 { // some megabytes were allowed before
+		b := registrytest.NewBlob(uint64(i+10), 16<<10)
+		if _, err = e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest); err != nil {
+			break
+		}
+	}
+	_, err = e.PutBlob(t.Context(), "a", other.Chunk(), other.Digest)
+	want(t, "PutBlob without room", err, registry.ErrStorageFull)
+	_, err = e.PutManifest(t.Context(), "a", image.Manifest, []registry.Tag{"latest"})
+	want(t, "PutManifest without room", err, registry.ErrStorageFull)
+	want(t, "DeleteBlob without room", e.DeleteBlob(t.Context(), "a", image.Blobs[0].Digest), nil)
+	free.Store(1 << 40)
+	want(t, "PutBlob", push(), nil)
+	_, err = e.PutManifest(t.Context(), "a", image.Manifest, []registry.Tag{"latest"})
+	want(t, "PutManifest", err, nil)
 }
 
 // TestPushHealsLostObject takes the object of a blob away and pushes the blob again,

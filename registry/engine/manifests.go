@@ -37,6 +37,9 @@ func (e *Engine) PutManifest(ctx context.Context, repo registry.Name, m registry
 	if got := m.Digest.Algorithm().FromBytes(m.Bytes); got != m.Digest {
 		return content, registry.ErrDigestInvalid.With("the manifest has the digest %s, not %s", got, m.Digest)
 	}
+	if err := e.room(ctx, len(m.Bytes)); err != nil {
+		return content, err
+	}
 	return content, e.meta.Update(ctx, func(tx *meta.Tx) error {
 		r, err := e.repository(ctx, tx, repo)
 		if err != nil {

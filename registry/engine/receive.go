@@ -269,6 +269,12 @@ func (e *Engine) digest(ctx context.Context, b meta.Blob, alg digest.Algorithm) 
 	return alg.FromReader(content)
 }
 
+// room asks the store, which knows what is to stay free, for bytes that go into the
+// database.
+func (e *Engine) room(ctx context.Context, n int) error {
+	return storageError(blob.Room(ctx, e.blobs, int64(n)))
+}
+
 // storageError is what a caller is told of a fault of the store.
 func storageError(err error) error {
 	switch {

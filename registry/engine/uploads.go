@@ -103,6 +103,9 @@ func (r *reception) finish(ctx context.Context, d digest.Digest) (meta.Blob, err
 		if got := d.Algorithm().FromBytes(r.small); got != d {
 			return meta.Blob{}, r.refuse(ctx, got, d)
 		}
+		if err := r.engine.room(ctx, len(r.small)); err != nil {
+			return meta.Blob{}, err
+		}
 		return meta.Blob{Digest: d, Size: r.received, Content: r.small}, nil
 	}
 	b := meta.Blob{Digest: d, Key: r.upload.Key, Size: r.received}

@@ -124,6 +124,22 @@ type Files interface {
 	Files(ctx context.Context) ([]string, error)
 }
 
+// Roomer is what a [Store] may be besides, if it keeps part of its storage free. Others
+// that write to the same storage, such as a database beside the objects, ask it first.
+type Roomer interface {
+	// Room reports whether there is room for n bytes that the store itself does not
+	// write. Errors: ErrFull.
+	Room(ctx context.Context, n int64) error
+}
+
+// Room asks s for room for n bytes. There is always some if s cannot tell.
+func Room(ctx context.Context, s Store, n int64) error {
+	if r, ok := s.(Roomer); ok {
+		return r.Room(ctx, n)
+	}
+	return nil
+}
+
 // Object is an entry of [Store.All].
 type Object struct {
 	Key       Key

@@ -16,6 +16,7 @@ package fs
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,10 @@ type Store struct {
 	unnamed bool // the file system has files without names
 }
 
-var _ blob.Store = (*Store)(nil)
+var (
+	_ blob.Store  = (*Store)(nil)
+	_ blob.Roomer = (*Store)(nil)
+)
 
 // Open returns the store in dir and makes what folders are missing.
 func Open(dir string, o Options) (*Store, error) {
@@ -88,7 +92,7 @@ func (s *Store) hasUnnamed() bool {
 		return false
 	}
 	defer file.Close()
-	name := filepath.Join(folder, "probe")
+	name := filepath.Join(folder, "probe-"+rand.Text()) // several processes may look at once
 	return giveName(file, name) == nil && os.Remove(name) == nil
 }
 
@@ -202,6 +206,15 @@ func (s *Store) Delete(ctx context.Context, key blob.Key) error {
 		return err
 	}
 	return remove(s.object(key))
+}
+
+// Room implements [blob.Roomer]: the reserve is kept free of a database on the same
+// disk too.
+func (s *Store) Room(ctx context.Context, n int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.space.take(n)
 }
 
 // begin is what every call starts with. Keys come from the database and are trusted,

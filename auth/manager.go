@@ -21,9 +21,9 @@ func (m *Manager) now() time.Time {
 	return time.Now().UTC()
 }
 
-// CreateUser adds a person.
-// Errors: ErrNameInvalid, ErrPasswordInvalid, ErrAccountExists.
-func (m *Manager) CreateUser(ctx context.Context, name, password string) (Account, error) {
+// CreateUser adds a person, with policies attached.
+// Errors: ErrNameInvalid, ErrPasswordInvalid, ErrAccountExists, ErrPolicyUnknown.
+func (m *Manager) CreateUser(ctx context.Context, name, password string, policies ...string) (Account, error) {
 	if _, err := ParseAccountName(name); err != nil {
 		return Account{}, err
 	}
@@ -32,13 +32,13 @@ func (m *Manager) CreateUser(ctx context.Context, name, password string) (Accoun
 		return Account{}, err
 	}
 	a := Account{Name: name, Kind: User, PasswordHash: hash, CreatedAt: m.now().Truncate(time.Second)}
-	return a, named(name, m.Store.CreateAccount(ctx, a))
+	return a, m.create(ctx, a, policies)
 }
 
-// CreateRobot adds a program and returns its secret, which is kept nowhere. A zero
-// expiry means never.
-// Errors: ErrNameInvalid, ErrAccountInvalid, ErrAccountExists.
-func (m *Manager) CreateRobot(ctx context.Context, name string, expires time.Time) (a Account, secret string, err error) {
+// CreateRobot adds a program, with policies attached, and returns its secret, which is
+// kept nowhere. A zero expiry means never.
+// Errors: ErrNameInvalid, ErrAccountInvalid, ErrAccountExists, ErrPolicyUnknown.
+func (m *Manager) CreateRobot(ctx context.Context, name string, expires time.Time, policies ...string) (a Account, secret string, err error) {
 	if _, err := ParseAccountName(name); err != nil {
 		return Account{}, "", err
 	}
@@ -47,10 +47,14 @@ func (m *Manager) CreateRobot(ctx context.Context, name string, expires time.Tim
 	}
 	secret, hash := NewSecret()
 	a = Account{Name: name, Kind: Robot, PasswordHash: hash, ExpiresAt: expires, CreatedAt: m.now().Truncate(time.Second)}
-	if err := m.Store.CreateAccount(ctx, a); err != nil {
-		return Account{}, "", named(name, err)
+	if err := m.create(ctx, a, policies); err != nil {
+		return Account{}, "", err
 	}
 	return a, secret, nil
+}
+
+func (m *Manager) create(ctx context.Context, a Account, policies []string) error {
+	return named(a.Name, m.Store.CreateAccount(ctx, a, policies...))
 }
 
 // SetPassword gives a user another password; tokens given out for the old one end.

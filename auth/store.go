@@ -44,9 +44,9 @@ type Store interface {
 	// those after the name after. A page shorter than limit is the last.
 	Accounts(ctx context.Context, after string, limit int) ([]Account, error)
 
-	// CreateAccount adds an account.
-	// Errors: ErrAccountExists.
-	CreateAccount(ctx context.Context, a Account) error
+	// CreateAccount adds an account with policies attached to it: all of it or nothing.
+	// Errors: ErrAccountExists, ErrPolicyUnknown.
+	CreateAccount(ctx context.Context, a Account, policies ...string) error
 
 	// UpdateAccount lets change alter an account, reading and writing it in one
 	// transaction. Name, kind and creation time stay as they were. An error of change

@@ -56,14 +56,22 @@ func (s *Store) Accounts(_ context.Context, after string, limit int) ([]auth.Acc
 	return page(s.accounts, after, limit), nil
 }
 
-// CreateAccount adds an account.
-func (s *Store) CreateAccount(_ context.Context, a auth.Account) error {
+// CreateAccount adds an account with policies attached to it.
+func (s *Store) CreateAccount(_ context.Context, a auth.Account, policies ...string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, taken := s.accounts[a.Name]; taken {
 		return auth.ErrAccountExists
 	}
+	for _, p := range policies {
+		if _, ok := s.policies[p]; !ok && !auth.IsManaged(p) {
+			return auth.ErrPolicyUnknown
+		}
+	}
 	s.accounts[a.Name] = a
+	for _, p := range policies {
+		s.attach(a.Name, p)
+	}
 	s.generation++
 	return nil
 }
@@ -160,12 +168,16 @@ func (s *Store) Attach(_ context.Context, account, policy string) error {
 	if _, ok := s.policies[policy]; !ok && !auth.IsManaged(policy) {
 		return auth.ErrPolicyUnknown
 	}
+	s.attach(account, policy)
+	s.generation++
+	return nil
+}
+
+func (s *Store) attach(account, policy string) {
 	if s.attachments[account] == nil {
 		s.attachments[account] = map[string]bool{}
 	}
 	s.attachments[account][policy] = true
-	s.generation++
-	return nil
 }
 
 // Detach takes a policy from an account.

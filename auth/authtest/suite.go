@@ -17,6 +17,7 @@ import (
 func RunStore(t *testing.T, open func(t *testing.T) auth.Store) {
 	for name, test := range map[string]func(*testing.T, auth.Store){
 		"accounts":      testAccounts,
+		"with policies": testAccountsWithPolicies,
 		"account pages": testAccountPages,
 		"updates":       testUpdates,
 		"policies":      testPolicies,
@@ -68,6 +69,22 @@ func testAccounts(t *testing.T, s auth.Store) {
 	want(t, "DeleteAccount again", s.DeleteAccount(ctx, "alice"), auth.ErrAccountUnknown)
 	_, err = s.Account(ctx, "alice")
 	want(t, "Account after DeleteAccount", err, auth.ErrAccountUnknown)
+}
+
+func testAccountsWithPolicies(t *testing.T, s auth.Store) {
+	ctx := t.Context()
+	want(t, "PutPolicy", s.PutPolicy(ctx, auth.StoredPolicy{Name: "own", Document: "{}"}), nil)
+	err := s.CreateAccount(ctx, alice, "own", "nobody-wrote-it")
+	want(t, "CreateAccount with an unknown policy", err, auth.ErrPolicyUnknown)
+	_, err = s.Account(ctx, "alice")
+	want(t, "Account of which a part could not be made", err, auth.ErrAccountUnknown)
+	attached, err := s.Attachments(ctx, "alice")
+	want(t, "Attachments", err, nil)
+	same(t, len(attached), 0)
+	want(t, "CreateAccount", s.CreateAccount(ctx, alice, "own", auth.ReadOnly, "own"), nil)
+	attached, err = s.Attachments(ctx, "alice")
+	want(t, "Attachments", err, nil)
+	same(t, attached, []string{auth.ReadOnly, "own"})
 }
 
 func testAccountPages(t *testing.T, s auth.Store) {

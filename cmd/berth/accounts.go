@@ -86,10 +86,7 @@ func (cmd userAdd) Run(ctx context.Context, c console) error {
 		return err
 	}
 	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error {
-		if _, err := m.CreateUser(ctx, cmd.Name, password); err != nil {
-			return err
-		}
-		if err := attachAll(ctx, m, cmd.Name, cmd.Policy); err != nil {
+		if _, err := m.CreateUser(ctx, cmd.Name, password, cmd.Policy...); err != nil {
 			return err
 		}
 		fmt.Fprintf(c.out, "user %s added\n", cmd.Name)
@@ -98,15 +95,6 @@ func (cmd userAdd) Run(ctx context.Context, c console) error {
 		}
 		return nil
 	})
-}
-
-func attachAll(ctx context.Context, m *auth.Manager, account string, policies []string) error {
-	for _, p := range policies {
-		if err := m.Attach(ctx, account, p); err != nil {
-			return fmt.Errorf("%s was added, but: %w", account, err)
-		}
-	}
-	return nil
 }
 
 type userPasswd struct {

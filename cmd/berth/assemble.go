@@ -119,13 +119,10 @@ func ensureAdmin(ctx context.Context, c console, db *meta.DB, password string) e
 		password, _ = auth.NewSecret()
 	}
 	m := auth.Manager{Store: db}
-	if _, err := m.CreateUser(ctx, "admin", password); err != nil {
+	if _, err := m.CreateUser(ctx, "admin", password, auth.FullAccess); err != nil {
 		if errors.Is(err, auth.ErrAccountExists) {
 			return nil // another process was faster
 		}
-		return err
-	}
-	if err := m.Attach(ctx, "admin", auth.FullAccess); err != nil {
 		return err
 	}
 	if made {

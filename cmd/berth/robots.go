@@ -18,14 +18,11 @@ type robotAdd struct {
 
 func (cmd robotAdd) Run(ctx context.Context, c console) error {
 	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error {
-		_, secret, err := m.CreateRobot(ctx, cmd.Name, expiry(cmd.Expires))
+		_, secret, err := m.CreateRobot(ctx, cmd.Name, expiry(cmd.Expires), cmd.Policy...)
 		if err != nil {
 			return err
 		}
-		if err := cmd.printSecret(c, cmd.Name, secret); err != nil {
-			return err
-		}
-		return attachAll(ctx, m, cmd.Name, cmd.Policy)
+		return cmd.printSecret(c, cmd.Name, secret)
 	})
 }
 

@@ -54,13 +54,18 @@ func (db *DB) Accounts(ctx context.Context, after string, limit int) ([]auth.Acc
 }
 
 // CreateAccount implements [auth.Store].
-func (db *DB) CreateAccount(ctx context.Context, a auth.Account) error {
+func (db *DB) CreateAccount(ctx context.Context, a auth.Account, policies ...string) error {
 	return db.changeAccounts(ctx, func(tx *Tx) error {
 		n, err := tx.exec(ctx, `INSERT INTO accounts (name, kind, secret, disabled, expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (name) DO NOTHING`,
 			a.Name, string(a.Kind), a.PasswordHash, a.Disabled, optionalMicros(a.ExpiresAt), micros(a.CreatedAt))
 		if err == nil && n == 0 {
-			return auth.ErrAccountExists
+			err = auth.ErrAccountExists
+		}
+		for _, p := range policies {
+			if err == nil {
+				err = tx.attach(ctx, a.Name, p)
+			}
 		}
 		return err
 	})

@@ -64,19 +64,24 @@ func (db *DB) Attach(ctx context.Context, account, policy string) error {
 		if _, err := tx.account(ctx, account); err != nil {
 			return err
 		}
-		if !auth.IsManaged(policy) {
-			var one int
-			err := tx.run.get(ctx, `SELECT 1 FROM policies WHERE name = ?`, []any{policy}, &one)
-			if isNone(err) {
-				return auth.ErrPolicyUnknown
-			}
-			if err != nil {
-				return err
-			}
-		}
-		_, err := tx.exec(ctx, `INSERT INTO account_policies (account, policy) VALUES (?, ?) ON CONFLICT DO NOTHING`, account, policy)
-		return err
+		return tx.attach(ctx, account, policy)
 	})
+}
+
+// attach attaches a policy to an account that is there. Errors: ErrPolicyUnknown.
+func (tx *Tx) attach(ctx context.Context, account, policy string) error {
+	if !auth.IsManaged(policy) {
+		var one int
+		err := tx.run.get(ctx, `SELECT 1 FROM policies WHERE name = ?`, []any{policy}, &one)
+		if isNone(err) {
+			return auth.ErrPolicyUnknown
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := tx.exec(ctx, `INSERT INTO account_policies (account, policy) VALUES (?, ?) ON CONFLICT DO NOTHING`, account, policy)
+	return err
 }
 
 // Detach implements [auth.Store].

@@ -79,10 +79,10 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-func (m *metrics) request(a oci.Access) {
-	m.requests.WithLabelValues(a.Operation, strconv.Itoa(a.Status)).Observe(a.Took.Seconds())
-	m.received.Add(float64(a.Received))
-	m.sent.Add(float64(a.Sent))
+func (m *metrics) request(rec oci.Record) {
+	m.requests.WithLabelValues(rec.Operation, strconv.Itoa(rec.Status)).Observe(rec.Took.Seconds())
+	m.received.Add(float64(rec.Received))
+	m.sent.Add(float64(rec.Sent))
 }
 
 func (m *metrics) transaction(took time.Duration, shared int) {

@@ -59,7 +59,7 @@ type Options struct {
 	ChunkMinLength int64
 
 	Logger  *slog.Logger
-	Observe func(Access) // called after each request; may be nil
+	Observe func(Record) // called after each request; may be nil
 }
 
 // Server is the HTTP face of a registry.
@@ -130,7 +130,7 @@ func New(reg registry.Registry, opts Options) *Server {
 		opts.Greet = func(context.Context) error { return nil }
 	}
 	if opts.Observe == nil {
-		opts.Observe = func(Access) {}
+		opts.Observe = func(Record) {}
 	}
 	s := &Server{registry: reg, opts: opts, manifests: semaphore.NewWeighted(opts.ManifestMemory)}
 	// Paths are matched as they were sent: an encoded slash is not a slash, and
@@ -152,7 +152,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.Se
 // Handle adds an endpoint beside /v2/ whose requests are logged and counted like
 // the others. h finds out itself who asks.
 func (s *Server) Handle(path, operation string, h http.Handler) {
-	s.router.Handle(path, s.observe(operation, func(w *response, r *http.Request, _ *Access) error {
+	s.router.Handle(path, s.observe(operation, func(w *response, r *http.Request, _ *Record) error {
 		h.ServeHTTP(w, r)
 		return nil
 	}))
@@ -161,29 +161,29 @@ func (s *Server) Handle(path, operation string, h http.Handler) {
 // serve is what every request below /v2/ goes through: who asks, what for, and the
 // answer.
 func (s *Server) serve(operation string, h handler) http.Handler {
-	return s.observe(operation, func(w *response, r *http.Request, a *Access) error {
+	return s.observe(operation, func(w *response, r *http.Request, rec *Record) error {
 		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-		return s.answer(h, w, r, a)
+		return s.answer(h, w, r, rec)
 	})
 }
 
 // observe answers a request with answer or its error, and then logs and counts it.
-func (s *Server) observe(operation string, answer func(*response, *http.Request, *Access) error) http.Handler {
+func (s *Server) observe(operation string, answer func(*response, *http.Request, *Record) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := newAccess(r, operation)
+		rec := newRecord(r, operation)
 		out := newResponse(w, r, s.opts.StallTimeout)
-		out.Header().Set("X-Request-Id", a.RequestID)
+		out.Header().Set("X-Request-Id", rec.RequestID)
 		if r.ContentLength != 0 {
 			// Of a body that no handler wants, net/http reads some before it answers.
 			out.control.SetReadDeadline(time.Now().Add(s.opts.StallTimeout))
 		}
-		err := recovered(func() error { return answer(out, r, a) })
+		err := recovered(func() error { return answer(out, r, rec) })
 		if err != nil {
 			s.writeError(out, r, err)
 		}
-		a.finish(out, err)
-		s.log(r.Context(), a)
-		s.opts.Observe(*a)
+		rec.finish(out, err)
+		s.log(r.Context(), rec)
+		s.opts.Observe(*rec)
 	})
 }
 
@@ -197,14 +197,14 @@ func recovered(f func() error) (err error) {
 	return f()
 }
 
-func (s *Server) answer(h handler, w *response, r *http.Request, a *Access) error {
+func (s *Server) answer(h handler, w *response, r *http.Request, rec *Record) error {
 	principal, err := s.opts.Authenticate(r)
 	if err != nil {
 		return err
 	}
-	a.Principal = principal.Name
+	rec.Principal = principal.Name
 	q, err := parseRequest(r)
-	a.Repository, a.Reference = q.repo, q.what()
+	rec.Repository, rec.Reference = q.repo, q.what()
 	if err != nil {
 		return err
 	}
@@ -275,10 +275,10 @@ func unescape(s string) string {
 }
 
 // log writes the line of a request.
-func (s *Server) log(ctx context.Context, a *Access) {
+func (s *Server) log(ctx context.Context, rec *Record) {
 	level := slog.LevelInfo
-	if a.Status >= 500 {
+	if rec.Status >= 500 {
 		level = slog.LevelError
 	}
-	s.opts.Logger.LogAttrs(ctx, level, "request", a.attrs()...)
+	s.opts.Logger.LogAttrs(ctx, level, "request", rec.attrs()...)
 }

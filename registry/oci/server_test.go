@@ -21,7 +21,7 @@ type server struct {
 	*httptest.Server
 	engine   *engine.Engine
 	database string // where it is
-	accesses chan oci.Access
+	accesses chan oci.Record
 }
 
 // serve starts a server. A nil store is one in memory; one that is given gets all
@@ -40,7 +40,7 @@ func serveBehind(t *testing.T, store blob.Store, change func(*oci.Options), wrap
 	}
 	s := &server{
 		database: filepath.Join(t.TempDir(), "berth.db"),
-		accesses: make(chan oci.Access, 10_000),
+		accesses: make(chan oci.Record, 10_000),
 	}
 	db, err := meta.Open(t.Context(), "sqlite:"+s.database, meta.Options{})
 	if err != nil {
@@ -51,7 +51,7 @@ func serveBehind(t *testing.T, store blob.Store, change func(*oci.Options), wrap
 		Authenticate: func(*http.Request) (auth.Principal, error) { return auth.Nobody, nil },
 		Challenge:    func(*http.Request, error) string { return "Basic" },
 		StallTimeout: 10 * time.Second,
-		Observe:      func(a oci.Access) { s.accesses <- a },
+		Observe:      func(a oci.Record) { s.accesses <- a },
 	}
 	if change != nil {
 		change(&opts)

@@ -70,3 +70,22 @@ func PrincipalFrom(ctx context.Context) Principal {
 	}
 	return Nobody
 }
+
+// Origin is where a request comes from, as far as it is known.
+type Origin struct {
+	Address   string
+	RequestID string // as the log of requests has it
+}
+
+type originKey struct{}
+
+// WithOrigin returns a context of a request that comes from o.
+func WithOrigin(ctx context.Context, o Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, o)
+}
+
+// OriginFrom returns where the request of ctx comes from.
+func OriginFrom(ctx context.Context) Origin {
+	o, _ := ctx.Value(originKey{}).(Origin)
+	return o
+}

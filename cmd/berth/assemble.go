@@ -27,7 +27,7 @@ import (
 type parts struct {
 	handler  http.Handler
 	ready    *atomic.Bool
-	requests *sync.WaitGroup // those under way
+	requests *gate
 	expire   func(context.Context, time.Time) error
 	jobs     *queue.Worker
 	database *meta.DB
@@ -75,6 +75,7 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		Authenticate: authenticator.Principal,
 		Greet:        access.Greet,
 		Authorize:    access.Authorize,
+		Address:      site.address,
 		Challenge: func(r *http.Request, err error) string {
 			return auth.Challenge{Realm: site.url(r) + "/token", Service: cmd.Service}.Header(err)
 		},
@@ -84,10 +85,10 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		Logger:         log,
 		Observe:        m.request,
 	})
-	p := parts{ready: new(atomic.Bool), requests: new(sync.WaitGroup), database: db, close: closeBlobs}
+	p := parts{ready: new(atomic.Bool), requests: new(gate), database: db, close: closeBlobs}
 	face.Handle("/token", "token", &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator})
 	face.Handle("/.well-known/jwks.json", "keys", http.HandlerFunc(issuer.ServeKeys))
-	p.handler = counted(p.requests, face)
+	p.handler = p.requests.guard(face)
 	p.jobs = queue.NewWorker(db, eng.Jobs(), queue.Options{Logger: log, Observe: m.job})
 	m.countJobs(db)
 	p.expire = func(ctx context.Context, before time.Time) error {
@@ -98,14 +99,42 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	return p, nil
 }
 
-// counted keeps count of the requests under way, so that the database stays open
-// until the last has written down what it has to.
-func counted(requests *sync.WaitGroup, next http.Handler) http.Handler {
+// gate keeps count of the requests under way, so that the database stays open until the
+// last has written down what it has to.
+type gate struct {
+	mu     sync.Mutex // held while a request comes in and while the gate is shut
+	shut   bool
+	inside sync.WaitGroup
+}
+
+// guard lets requests through to next until the gate is shut.
+func (g *gate) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
-		defer requests.Done()
+		if !g.enter() {
+			http.Error(w, "berth is stopping", http.StatusServiceUnavailable)
+			return
+		}
+		defer g.inside.Done()
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut {
+		return false
+	}
+	g.inside.Add(1)
+	return true
+}
+
+// close shuts the gate and waits for those inside.
+func (g *gate) close() {
+	g.mu.Lock()
+	g.shut = true
+	g.mu.Unlock()
+	g.inside.Wait()
 }
 
 // ensureAdmin creates the user admin if there is no account at all.

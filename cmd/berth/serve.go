@@ -175,7 +175,7 @@ func (s *server) drain() {
 		s.log.Warn("some requests did not end in time and are cut off", "after", s.flags.DrainTimeout)
 		s.public.Close()
 	}
-	s.parts.requests.Wait() // those cut off still write down how far they came
+	s.parts.requests.close() // those cut off still write down how far they came
 	if s.private != nil {
 		s.private.Close()
 	}

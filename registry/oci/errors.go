@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -46,6 +47,10 @@ var statuses = []struct {
 	{registry.ErrUnavailable, http.StatusServiceUnavailable},
 }
 
+// statusClientGone is what nginx logs for a client that went away before there was an
+// answer.
+const statusClientGone = 499
+
 func statusOf(err error) int {
 	switch err {
 	case errNoEndpoint:
@@ -84,13 +89,18 @@ func (s *Server) writeError(w *response, r *http.Request, err error) {
 		Message: "the registry has failed; its log has the reason under request id " + w.Header().Get("X-Request-Id"),
 	}
 	var e *registry.Error
-	if status != http.StatusInternalServerError && errors.As(err, &e) {
+	if status == http.StatusInternalServerError && errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		status = statusClientGone
+		entry.Message = "the client has gone away"
+	} else if status != http.StatusInternalServerError && errors.As(err, &e) {
 		entry = errorEntry{Code: e.Code, Message: e.Message, Detail: e.Detail}
 	}
 	h := w.Header()
 	switch status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", s.opts.Challenge(r, err))
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", s.allowed(r))
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
 		auth.RetryAfter(h, err)

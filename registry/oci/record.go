@@ -1,9 +1,12 @@
 package oci
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,7 +20,7 @@ type Record struct {
 	Operation  string // which endpoint, such as getManifest
 	Method     string
 	Path       string
-	Remote     string
+	Remote     string // where it came from, as [Options].Address has it
 	Agent      string
 	Login      string // the name given with Basic credentials, right or wrong
 	Principal  string // who it proved to be
@@ -29,17 +32,18 @@ type Record struct {
 	Started    time.Time
 	Took       time.Duration
 	Err        error // what went wrong, more than the client is told
+	Fault      bool  // it went wrong through no doing of the client
 
 	body *countingBody
 }
 
-func newRecord(r *http.Request, operation string) *Record {
+func newRecord(r *http.Request, operation, remote string) *Record {
 	rec := &Record{
 		RequestID: r.Header.Get("X-Request-Id"),
 		Operation: operation,
 		Method:    r.Method,
 		Path:      r.URL.Path,
-		Remote:    r.RemoteAddr,
+		Remote:    remote,
 		Agent:     r.UserAgent(),
 		Started:   time.Now(),
 	}
@@ -52,16 +56,27 @@ func newRecord(r *http.Request, operation string) *Record {
 	return rec
 }
 
-func (rec *Record) finish(w *response, err error) {
+// finish notes how r has ended: with err, or with what happened to the answer's body.
+func (rec *Record) finish(w *response, r *http.Request, err error) {
 	rec.Took = time.Since(rec.Started)
 	rec.Status = w.status
 	if rec.Status == 0 {
 		rec.Status = http.StatusOK
 	}
 	rec.Received, rec.Sent = rec.body.n, w.sent
-	if rec.Err = err; err == nil {
+	rec.Err = err
+	rec.Fault = rec.Status >= 500
+	if err == nil && w.err != nil {
 		rec.Err = w.err
+		rec.Fault = !ofClient(r, w.err)
 	}
+}
+
+// ofClient reports whether the answer to r could not be sent because its client is
+// gone or takes nothing.
+func ofClient(r *http.Request, err error) bool {
+	return r.Context().Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 func (rec *Record) attrs() []slog.Attr {

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -32,6 +33,10 @@ type Options struct {
 	// Greet says whether the principal of a context has logged in well enough for
 	// GET /v2/, where clients learn whether and how to log in; nil welcomes everybody.
 	Greet func(context.Context) error
+
+	// Address says where a request comes from; nil takes the other end of its connection,
+	// which behind a proxy is the proxy.
+	Address func(*http.Request) string
 
 	// Authorize says whether the principal of a context may do action on repo. The
 	// registry behind asks the same; this is for a request whose body has to be in
@@ -129,6 +134,9 @@ func New(reg registry.Registry, opts Options) *Server {
 	if opts.Greet == nil {
 		opts.Greet = func(context.Context) error { return nil }
 	}
+	if opts.Address == nil {
+		opts.Address = func(r *http.Request) string { return r.RemoteAddr }
+	}
 	if opts.Observe == nil {
 		opts.Observe = func(Record) {}
 	}
@@ -170,18 +178,19 @@ func (s *Server) serve(operation string, h handler) http.Handler {
 // observe answers a request with answer or its error, and then logs and counts it.
 func (s *Server) observe(operation string, answer func(*response, *http.Request, *Record) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := newRecord(r, operation)
+		rec := newRecord(r, operation, s.opts.Address(r))
 		out := newResponse(w, r, s.opts.StallTimeout)
 		out.Header().Set("X-Request-Id", rec.RequestID)
 		if r.ContentLength != 0 {
 			// Of a body that no handler wants, net/http reads some before it answers.
 			out.control.SetReadDeadline(time.Now().Add(s.opts.StallTimeout))
 		}
+		r = r.WithContext(auth.WithOrigin(r.Context(), auth.Origin{Address: rec.Remote, RequestID: rec.RequestID}))
 		err := recovered(func() error { return answer(out, r, rec) })
 		if err != nil {
 			s.writeError(out, r, err)
 		}
-		rec.finish(out, err)
+		rec.finish(out, r, err)
 		s.log(r.Context(), rec)
 		s.opts.Observe(*rec)
 	})
@@ -231,6 +240,18 @@ func (s *Server) methodNotAllowed(_ http.ResponseWriter, r *http.Request, _ requ
 	return registry.ErrUnsupported.With("%s is not a method of this endpoint", r.Method)
 }
 
+// allowed lists the methods that the endpoint of r has, for the header Allow.
+func (s *Server) allowed(r *http.Request) string {
+	var methods []string
+	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		var match mux.RouteMatch
+		if s.router.Match(&http.Request{Method: m, URL: r.URL, Host: r.Host}, &match) && match.MatchErr == nil {
+			methods = append(methods, m)
+		}
+	}
+	return strings.Join(methods, ", ")
+}
+
 // request is what the path of a request names.
 type request struct {
 	repo      registry.Name
@@ -277,7 +298,7 @@ func unescape(s string) string {
 // log writes the line of a request.
 func (s *Server) log(ctx context.Context, rec *Record) {
 	level := slog.LevelInfo
-	if rec.Status >= 500 {
+	if rec.Fault {
 		level = slog.LevelError
 	}
 	s.opts.Logger.LogAttrs(ctx, level, "request", rec.attrs()...)

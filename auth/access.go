@@ -21,8 +21,8 @@ type Options struct {
 	AnonymousPull []string         // patterns of repositories that anyone may pull, such as "public/*"
 	Clock         func() time.Time // nil means time.Now
 
-	// Refused is told of every refusal by a guard, for the audit log. The first
-	// request of almost every client is one: it learns from it where to get a token.
+	// Refused is told of every refusal, by a guard or of credentials, for the audit log.
+	// That GET /v2/ asks for a token is none: almost every client begins with it.
 	Refused func(context.Context, *RefusedError)
 }
 

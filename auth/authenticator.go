@@ -40,7 +40,8 @@ func (a *Authenticator) Principal(r *http.Request) (Principal, error) {
 		if a.Tokens == nil {
 			return Nobody, Unauthenticated(InvalidToken, "bearer tokens are not used here; send the user name and password")
 		}
-		return a.Tokens.Verify(r.Context(), strings.TrimSpace(rest))
+		p, err := a.Tokens.Verify(r.Context(), strings.TrimSpace(rest))
+		return p, a.Login.access.report(r.Context(), err)
 	}
 	return Nobody, Unauthenticated(NoReason, "the Authorization scheme %q is not known here; use Basic or Bearer", registry.Clip(scheme))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"berth/auth/internal/recent"
+	"berth/registry"
 )
 
 // A credential that was right is remembered for rememberFor, so that Basic on every
@@ -50,6 +51,14 @@ func NewLogin(access *Access) *Login {
 // the request comes from, for counting failures.
 // Errors: *RefusedError, *ThrottledError.
 func (l *Login) Check(ctx context.Context, name, password, address string) (Principal, error) {
+	p, err := l.check(ctx, name, password, address)
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		refused.Login = registry.Clip(name)
+	}
+	return p, l.access.report(ctx, err)
+}
+
+func (l *Login) check(ctx context.Context, name, password, address string) (Principal, error) {
 	if _, err := ParseAccountName(name); err != nil || password == "" || len(password) > MaxPassword {
 		return Nobody, Unauthenticated(NoReason, errCredentials)
 	}

@@ -12,6 +12,24 @@ import (
 type Manager struct {
 	Store Store
 	Clock func() time.Time // nil means time.Now
+
+	// Changed is told of every change, for the audit log, once it is kept; may be nil.
+	Changed func(context.Context, Change)
+}
+
+// Change is something a [Manager] has changed.
+type Change struct {
+	Action  string // what was done: the name of the Manager's method, but Enable or Disable
+	Account string // to which account, if to one
+	Policy  string // and with which policy, if with one
+}
+
+// changed reports a change, unless err says that it did not come about.
+func (m *Manager) changed(ctx context.Context, err error, c Change) error {
+	if err == nil && m.Changed != nil {
+		m.Changed(ctx, c)
+	}
+	return err
 }
 
 func (m *Manager) now() time.Time {
@@ -32,7 +50,7 @@ func (m *Manager) CreateUser(ctx context.Context, name, password string, policie
 		return Account{}, err
 	}
 	a := Account{Name: name, Kind: User, PasswordHash: hash, CreatedAt: m.now().Truncate(time.Second)}
-	return a, m.create(ctx, a, policies)
+	return a, m.create(ctx, "CreateUser", a, policies)
 }
 
 // CreateRobot adds a program, with policies attached, and returns its secret, which is
@@ -47,14 +65,19 @@ func (m *Manager) CreateRobot(ctx context.Context, name string, expires time.Tim
 	}
 	secret, hash := NewSecret()
 	a = Account{Name: name, Kind: Robot, PasswordHash: hash, ExpiresAt: expires, CreatedAt: m.now().Truncate(time.Second)}
-	if err := m.create(ctx, a, policies); err != nil {
+	if err := m.create(ctx, "CreateRobot", a, policies); err != nil {
 		return Account{}, "", err
 	}
 	return a, secret, nil
 }
 
-func (m *Manager) create(ctx context.Context, a Account, policies []string) error {
-	return named(a.Name, m.Store.CreateAccount(ctx, a, policies...))
+func (m *Manager) create(ctx context.Context, action string, a Account, policies []string) error {
+	err := m.Store.CreateAccount(ctx, a, policies...)
+	_ = m.changed(ctx, err, Change{Action: action, Account: a.Name})
+	for _, p := range policies {
+		_ = m.changed(ctx, err, Change{Action: "Attach", Account: a.Name, Policy: p})
+	}
+	return named(a.Name, err)
 }
 
 // SetPassword gives a user another password; tokens given out for the old one end.
@@ -64,7 +87,7 @@ func (m *Manager) SetPassword(ctx context.Context, name, password string) error 
 	if err != nil {
 		return err
 	}
-	return m.update(ctx, name, func(a *Account) error {
+	return m.update(ctx, "SetPassword", name, func(a *Account) error {
 		if a.Kind != User {
 			return fmt.Errorf("%w: %s %s has a generated secret; make it a new one instead", ErrAccountInvalid, a.Kind, name)
 		}
@@ -77,7 +100,7 @@ func (m *Manager) SetPassword(ctx context.Context, name, password string) error 
 // old one end. Errors: ErrAccountUnknown, ErrAccountInvalid for a user.
 func (m *Manager) ResetSecret(ctx context.Context, name string) (secret string, err error) {
 	secret, hash := NewSecret()
-	err = m.update(ctx, name, func(a *Account) error {
+	err = m.update(ctx, "ResetSecret", name, func(a *Account) error {
 		if a.Kind != Robot {
 			return fmt.Errorf("%w: %s %s has a password; set that instead", ErrAccountInvalid, a.Kind, name)
 		}
@@ -96,7 +119,7 @@ func (m *Manager) SetExpiry(ctx context.Context, name string, expires time.Time)
 	if err := m.checkExpiry(expires); err != nil {
 		return err
 	}
-	return m.update(ctx, name, func(a *Account) error {
+	return m.update(ctx, "SetExpiry", name, func(a *Account) error {
 		if a.Kind != Robot {
 			return fmt.Errorf("%w: only robots expire, and %s is a %s; disable or delete it instead", ErrAccountInvalid, name, a.Kind)
 		}
@@ -108,7 +131,11 @@ func (m *Manager) SetExpiry(ctx context.Context, name string, expires time.Time)
 // SetDisabled switches an account off, at once and with its tokens, or on again.
 // Errors: ErrAccountUnknown.
 func (m *Manager) SetDisabled(ctx context.Context, name string, disabled bool) error {
-	return m.update(ctx, name, func(a *Account) error {
+	action := "Enable"
+	if disabled {
+		action = "Disable"
+	}
+	return m.update(ctx, action, name, func(a *Account) error {
 		a.Disabled = disabled
 		return nil
 	})
@@ -116,7 +143,8 @@ func (m *Manager) SetDisabled(ctx context.Context, name string, disabled bool) e
 
 // DeleteAccount removes an account and its attachments. Errors: ErrAccountUnknown.
 func (m *Manager) DeleteAccount(ctx context.Context, name string) error {
-	return named(name, m.Store.DeleteAccount(ctx, name))
+	err := m.Store.DeleteAccount(ctx, name)
+	return named(name, m.changed(ctx, err, Change{Action: "DeleteAccount", Account: name}))
 }
 
 // PutPolicy checks and keeps a custom policy. What it was before is replaced for
@@ -132,7 +160,8 @@ func (m *Manager) PutPolicy(ctx context.Context, name, document string) error {
 	if _, err := ParsePolicy(name, document); err != nil {
 		return named(name, err)
 	}
-	return named(name, m.Store.PutPolicy(ctx, StoredPolicy{Name: name, Document: document}))
+	err := m.Store.PutPolicy(ctx, StoredPolicy{Name: name, Document: document})
+	return named(name, m.changed(ctx, err, Change{Action: "PutPolicy", Policy: name}))
 }
 
 // DeletePolicy removes a custom policy.
@@ -141,7 +170,8 @@ func (m *Manager) DeletePolicy(ctx context.Context, name string) error {
 	if IsManaged(name) {
 		return named(name, ErrPolicyManaged)
 	}
-	return named(name, m.Store.DeletePolicy(ctx, name))
+	err := m.Store.DeletePolicy(ctx, name)
+	return named(name, m.changed(ctx, err, Change{Action: "DeletePolicy", Policy: name}))
 }
 
 // PolicyDocument returns the JSON of a policy, custom or managed.
@@ -157,16 +187,19 @@ func (m *Manager) PolicyDocument(ctx context.Context, name string) (string, erro
 // Attach attaches a policy, custom or managed, to an account.
 // Errors: ErrAccountUnknown, ErrPolicyUnknown.
 func (m *Manager) Attach(ctx context.Context, account, policy string) error {
-	return named(policy+" to "+account, m.Store.Attach(ctx, account, policy))
+	err := m.Store.Attach(ctx, account, policy)
+	return named(policy+" to "+account, m.changed(ctx, err, Change{Action: "Attach", Account: account, Policy: policy}))
 }
 
 // Detach takes a policy from an account. Errors: ErrAccountUnknown, ErrNotAttached.
 func (m *Manager) Detach(ctx context.Context, account, policy string) error {
-	return named(policy+" from "+account, m.Store.Detach(ctx, account, policy))
+	err := m.Store.Detach(ctx, account, policy)
+	return named(policy+" from "+account, m.changed(ctx, err, Change{Action: "Detach", Account: account, Policy: policy}))
 }
 
-func (m *Manager) update(ctx context.Context, name string, change func(*Account) error) error {
-	return named(name, m.Store.UpdateAccount(ctx, name, change))
+func (m *Manager) update(ctx context.Context, action, name string, change func(*Account) error) error {
+	err := m.Store.UpdateAccount(ctx, name, change)
+	return named(name, m.changed(ctx, err, Change{Action: action, Account: name}))
 }
 
 func (m *Manager) checkExpiry(expires time.Time) error {

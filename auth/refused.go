@@ -22,6 +22,7 @@ const (
 // what the registry holds.
 type RefusedError struct {
 	Principal Principal
+	Login     string        // the name that came with a wrong password, or with that of a disabled account
 	Action    Action        // empty if the credentials themselves were refused
 	Repo      registry.Name // empty if the request is about no single repository
 	Scopes    []Scope       // what a token has to hold for the request

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -37,13 +38,18 @@ type robotCommand struct {
 	Remove  accountRemove `cmd:"" help:"Remove a robot."`
 }
 
-// withManager calls do with the accounts of the registry.
-func (f dataFlags) withManager(ctx context.Context, do func(*auth.Manager, *meta.DB) error) error {
+// withManager calls do with the accounts of the registry. What it changes is logged.
+func (f dataFlags) withManager(ctx context.Context, c console, do func(*auth.Manager, *meta.DB) error) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.LogLevel)); err != nil {
+		return err
+	}
+	audit := commandLine(newLogger(c.err, "auto", level))
 	db, err := f.openDatabase(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(&auth.Manager{Store: db}, db), db.Close())
+	return errors.Join(do(&auth.Manager{Store: db, Changed: audit.changed}, db), db.Close())
 }
 
 type passwordFlag struct {
@@ -85,7 +91,7 @@ func (cmd userAdd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error {
 		if _, err := m.CreateUser(ctx, cmd.Name, password, cmd.Policy...); err != nil {
 			return err
 		}
@@ -108,7 +114,7 @@ func (cmd userPasswd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error {
 		return m.SetPassword(ctx, cmd.Name, password)
 	})
 }
@@ -141,7 +147,7 @@ type listedAccount struct {
 }
 
 func listAccounts(ctx context.Context, c console, data dataFlags, output outputFlag, kind auth.Kind) error {
-	return data.withManager(ctx, func(_ *auth.Manager, db *meta.DB) error {
+	return data.withManager(ctx, c, func(_ *auth.Manager, db *meta.DB) error {
 		listed := []listedAccount{}
 		var rows [][]string
 		const page = 500
@@ -195,14 +201,14 @@ type (
 	accountRemove accountArg
 )
 
-func (cmd accountEnable) Run(ctx context.Context) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error { return m.SetDisabled(ctx, cmd.Name, false) })
+func (cmd accountEnable) Run(ctx context.Context, c console) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.SetDisabled(ctx, cmd.Name, false) })
 }
 
-func (cmd accountStop) Run(ctx context.Context) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error { return m.SetDisabled(ctx, cmd.Name, true) })
+func (cmd accountStop) Run(ctx context.Context, c console) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.SetDisabled(ctx, cmd.Name, true) })
 }
 
-func (cmd accountRemove) Run(ctx context.Context) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error { return m.DeleteAccount(ctx, cmd.Name) })
+func (cmd accountRemove) Run(ctx context.Context, c console) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.DeleteAccount(ctx, cmd.Name) })
 }

@@ -26,11 +26,18 @@ func TestImports(t *testing.T) {
 			if own, found := strings.CutPrefix(i, "berth/"); found && !matchesAny(allowed, own) {
 				t.Errorf("%s imports %s, which %s does not allow", p.path(), own, architecture)
 			}
-			if i == "database/sql" && p.path() != "storage/meta" && p.path() != "storage/meta/pgtest" {
-				t.Errorf("%s imports database/sql; only storage/meta may", p.path())
+			if isSQL(i) && p.path() != "storage/meta" && p.path() != "storage/meta/pgtest" {
+				t.Errorf("%s imports %s; only storage/meta may", p.path(), i)
 			}
 		}
 	}
+}
+
+// isSQL reports whether a package is database/sql or one of its drivers.
+func isSQL(path string) bool {
+	return slices.ContainsFunc([]string{"database/sql", "modernc.org/sqlite", "github.com/jackc/pgx"}, func(p string) bool {
+		return path == p || strings.HasPrefix(path, p+"/")
+	})
 }
 
 type goPackage struct {

@@ -42,7 +42,8 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	if err != nil {
 		return parts{}, err
 	}
-	if err := ensureAdmin(ctx, c, db, cmd.AdminPassword); err != nil {
+	audit := auditLog{log: log, who: "berth"}
+	if err := ensureAdmin(ctx, c, db, cmd.AdminPassword, audit); err != nil {
 		return parts{}, err
 	}
 	eng := engine.New(db, m.store(blobs), engine.Options{
@@ -50,7 +51,7 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		AllowSparse:  matchAny(cmd.Sparse),
 		Logger:       log,
 	})
-	access, err := auth.NewAccess(db, auth.Options{AnonymousPull: cmd.AnonymousPull})
+	access, err := auth.NewAccess(db, auth.Options{AnonymousPull: cmd.AnonymousPull, Refused: audit.refused})
 	if err != nil {
 		return parts{}, err
 	}
@@ -138,7 +139,7 @@ func (g *gate) close() {
 }
 
 // ensureAdmin creates the user admin if there is no account at all.
-func ensureAdmin(ctx context.Context, c console, db *meta.DB, password string) error {
+func ensureAdmin(ctx context.Context, c console, db *meta.DB, password string, audit auditLog) error {
 	accounts, err := db.Accounts(ctx, "", 1)
 	if err != nil || len(accounts) > 0 {
 		return err
@@ -147,7 +148,7 @@ func ensureAdmin(ctx context.Context, c console, db *meta.DB, password string) e
 	if made {
 		password, _ = auth.NewSecret()
 	}
-	m := auth.Manager{Store: db}
+	m := auth.Manager{Store: db, Changed: audit.changed}
 	if _, err := m.CreateUser(ctx, "admin", password, auth.FullAccess); err != nil {
 		if errors.Is(err, auth.ErrAccountExists) {
 			return nil // another process was faster

@@ -41,7 +41,7 @@ type commands struct {
 	Repo    repoCommand    `cmd:"" help:"Repositories."`
 	Jobs    jobsCommand    `cmd:"" help:"Work that is left to be done in the background."`
 	Fsck    fsckCommand    `cmd:"" help:"Compare what the registry knows with what lies in its storage."`
-	GC      gcCommand      `cmd:"" name:"gc" help:"Remove what nothing needs any more: uploads that were abandoned, and what jobs are to remove."`
+	GC      gcCommand      `cmd:"" name:"gc" help:"Remove uploads that were abandoned, and what jobs are to remove. The bytes of deleted images stay: collecting them is yet to come."`
 	Migrate migrateCommand `cmd:"" help:"Take a registry to another database and storage."`
 	Backup  backupCommand  `cmd:"" help:"Keep what the registry knows, as it is at one moment."`
 	Restore restoreCommand `cmd:"" help:"Make a registry of a backup."`

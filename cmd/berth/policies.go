@@ -33,7 +33,7 @@ func (cmd policyAdd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error { return m.PutPolicy(ctx, cmd.Name, document) })
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.PutPolicy(ctx, cmd.Name, document) })
 }
 
 func (cmd policyAdd) document(c console) (string, error) {
@@ -61,7 +61,7 @@ type listedPolicy struct {
 }
 
 func (cmd policyList) Run(ctx context.Context, c console) error {
-	return cmd.withManager(ctx, func(_ *auth.Manager, db *meta.DB) error {
+	return cmd.withManager(ctx, c, func(_ *auth.Manager, db *meta.DB) error {
 		var listed []listedPolicy
 		var rows [][]string
 		for _, name := range auth.ManagedNames() {
@@ -93,7 +93,7 @@ type policyShow struct {
 }
 
 func (cmd policyShow) Run(ctx context.Context, c console) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error {
 		document, err := m.PolicyDocument(ctx, cmd.Name)
 		if err != nil {
 			return err
@@ -114,12 +114,12 @@ type (
 	policyDetach attachment
 )
 
-func (cmd policyAttach) Run(ctx context.Context) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error { return m.Attach(ctx, cmd.Account, cmd.Policy) })
+func (cmd policyAttach) Run(ctx context.Context, c console) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.Attach(ctx, cmd.Account, cmd.Policy) })
 }
 
-func (cmd policyDetach) Run(ctx context.Context) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error { return m.Detach(ctx, cmd.Account, cmd.Policy) })
+func (cmd policyDetach) Run(ctx context.Context, c console) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.Detach(ctx, cmd.Account, cmd.Policy) })
 }
 
 type policyRemove struct {
@@ -127,6 +127,6 @@ type policyRemove struct {
 	Name      string `arg:"" help:"Name of the policy."`
 }
 
-func (cmd policyRemove) Run(ctx context.Context) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error { return m.DeletePolicy(ctx, cmd.Name) })
+func (cmd policyRemove) Run(ctx context.Context, c console) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.DeletePolicy(ctx, cmd.Name) })
 }

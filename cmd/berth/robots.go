@@ -17,7 +17,7 @@ type robotAdd struct {
 }
 
 func (cmd robotAdd) Run(ctx context.Context, c console) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error {
 		_, secret, err := m.CreateRobot(ctx, cmd.Name, expiry(cmd.Expires), cmd.Policy...)
 		if err != nil {
 			return err
@@ -33,7 +33,7 @@ type robotRotate struct {
 }
 
 func (cmd robotRotate) Run(ctx context.Context, c console) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error {
 		secret, err := m.ResetSecret(ctx, cmd.Name)
 		if err != nil {
 			return err
@@ -52,8 +52,8 @@ type robotExpire struct {
 	In        time.Duration `arg:"" optional:"" help:"How long it lives from now; left out: for ever."`
 }
 
-func (cmd robotExpire) Run(ctx context.Context) error {
-	return cmd.withManager(ctx, func(m *auth.Manager, _ *meta.DB) error {
+func (cmd robotExpire) Run(ctx context.Context, c console) error {
+	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error {
 		return m.SetExpiry(ctx, cmd.Name, expiry(cmd.In))
 	})
 }

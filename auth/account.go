@@ -44,20 +44,21 @@ func (a Account) unusable(now time.Time) string {
 // ParseAccountName checks the name of an account: lower-case letters and digits,
 // and . _ @ + - between them. Upper case is left out so that no two names differ in
 // case alone, and so that AWS, the user name of ECR's tokens, is nobody's.
-// It answers ErrNameInvalid.
+// It answers ErrAccountNameInvalid.
 func ParseAccountName(s string) (string, error) {
-	return parseName("account", s, MaxAccountName, "._@+-", false)
+	return parseName(ErrAccountNameInvalid, s, MaxAccountName, "._@+-", false)
 }
 
 // ParsePolicyName checks the name of a policy: letters and digits, and . _ @ + - =
-// , between them, at most 128 of them, as in IAM. It answers ErrNameInvalid.
+// , between them, at most 128 of them, as in IAM. It answers
+// ErrPolicyNameInvalid.
 func ParsePolicyName(s string) (string, error) {
-	return parseName("policy", s, 128, "._@+-=,", true)
+	return parseName(ErrPolicyNameInvalid, s, 128, "._@+-=,", true)
 }
 
-func parseName(what, s string, limit int, marks string, upper bool) (string, error) {
+func parseName(invalid error, s string, limit int, marks string, upper bool) (string, error) {
 	if s == "" || len(s) > limit {
-		return "", fmt.Errorf("%w: the name of %s %s has 1 to %d characters, not %d", ErrNameInvalid, article(what), what, limit, len(s))
+		return "", fmt.Errorf("%w: it has %d characters; 1 to %d are allowed", invalid, len(s), limit)
 	}
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -69,16 +70,8 @@ func parseName(what, s string, limit int, marks string, upper bool) (string, err
 			if upper {
 				letters = "letters"
 			}
-			return "", fmt.Errorf("%w: %s name %q: only %s and digits are allowed, and %q between them",
-				ErrNameInvalid, what, s, letters, marks)
+			return "", fmt.Errorf("%w: %q: only %s and digits are allowed, and %q between them", invalid, s, letters, marks)
 		}
 	}
 	return s, nil
-}
-
-func article(noun string) string {
-	if strings.IndexByte("aeiou", noun[0]) >= 0 {
-		return "an"
-	}
-	return "a"
 }

@@ -40,7 +40,7 @@ func (m *Manager) now() time.Time {
 }
 
 // CreateUser adds a person, with policies attached.
-// Errors: ErrNameInvalid, ErrPasswordInvalid, ErrAccountExists, ErrPolicyUnknown.
+// Errors: ErrAccountNameInvalid, ErrPasswordInvalid, ErrAccountExists, ErrPolicyUnknown.
 func (m *Manager) CreateUser(ctx context.Context, name, password string, policies ...string) (Account, error) {
 	if _, err := ParseAccountName(name); err != nil {
 		return Account{}, err
@@ -55,7 +55,7 @@ func (m *Manager) CreateUser(ctx context.Context, name, password string, policie
 
 // CreateRobot adds a program, with policies attached, and returns its secret, which is
 // kept nowhere. A zero expiry means never.
-// Errors: ErrNameInvalid, ErrAccountInvalid, ErrAccountExists, ErrPolicyUnknown.
+// Errors: ErrAccountNameInvalid, ErrAccountInvalid, ErrAccountExists, ErrPolicyUnknown.
 func (m *Manager) CreateRobot(ctx context.Context, name string, expires time.Time, policies ...string) (a Account, secret string, err error) {
 	if _, err := ParseAccountName(name); err != nil {
 		return Account{}, "", err
@@ -149,7 +149,7 @@ func (m *Manager) DeleteAccount(ctx context.Context, name string) error {
 
 // PutPolicy checks and keeps a custom policy. What it was before is replaced for
 // all accounts it is attached to.
-// Errors: ErrNameInvalid, ErrPolicyManaged, ErrPolicyInvalid.
+// Errors: ErrPolicyNameInvalid, ErrPolicyManaged, ErrPolicyInvalid.
 func (m *Manager) PutPolicy(ctx context.Context, name, document string) error {
 	if _, err := ParsePolicyName(name); err != nil {
 		return err

@@ -59,8 +59,8 @@ func FormatScopes(scopes []Scope) string {
 // same resource become one, and each action stands in it once. A class, as in
 // "repository(plugin)", is deprecated by the specification and dropped.
 //
-// Errors: ErrUnsupported for what is no scope, ErrNameInvalid for a repository that
-// no registry could have.
+// Errors: registry.ErrUnsupported for what is no scope, registry.ErrNameInvalid for a
+// repository that no registry could have.
 func ParseScopes(lists ...string) ([]Scope, error) {
 	size := 0
 	var scopes []Scope

@@ -7,16 +7,17 @@ import (
 
 // What a [Store] and those who change it through a [Manager] answer.
 var (
-	ErrNameInvalid     = errors.New("the name is not valid")
-	ErrPasswordInvalid = errors.New("the password is not acceptable")
-	ErrAccountInvalid  = errors.New("this cannot be done with such an account")
-	ErrAccountUnknown  = errors.New("no such account")
-	ErrAccountExists   = errors.New("the name is taken by another account")
-	ErrPolicyInvalid   = errors.New("the policy is not valid")
-	ErrPolicyUnknown   = errors.New("no such policy")
-	ErrPolicyAttached  = errors.New("the policy is attached to an account; detach it first")
-	ErrPolicyManaged   = errors.New("the name belongs to a managed policy, which cannot be changed")
-	ErrNotAttached     = errors.New("the policy is not attached to the account")
+	ErrAccountNameInvalid = errors.New("the name of the account is not valid")
+	ErrPolicyNameInvalid  = errors.New("the name of the policy is not valid")
+	ErrPasswordInvalid    = errors.New("the password is not acceptable")
+	ErrAccountInvalid     = errors.New("this cannot be done with such an account")
+	ErrAccountUnknown     = errors.New("no such account")
+	ErrAccountExists      = errors.New("the name is taken by another account")
+	ErrPolicyInvalid      = errors.New("the policy is not valid")
+	ErrPolicyUnknown      = errors.New("no such policy")
+	ErrPolicyAttached     = errors.New("the policy is attached to an account; detach it first")
+	ErrPolicyManaged      = errors.New("the name belongs to a managed policy, which cannot be changed")
+	ErrNotAttached        = errors.New("the policy is not attached to the account")
 )
 
 // StoredPolicy is a custom policy as it is kept: JSON that [ParsePolicy] accepts.

@@ -178,6 +178,27 @@ func TestCancelMeetsFinish(t *testing.T) {
 	}
 }
 
+// TestOvertakenChunk has another process note a chunk while one is being written. The
+// slower of the two is told where the upload stands.
+func TestOvertakenChunk(t *testing.T) {
+	b := registrytest.NewBlob(1, 100_000)
+	db, s := openDB(t), mem.New()
+	h := hook(s)
+	slow, fast := engine.New(db, h, open), engine.New(db, s, open)
+	u, err := slow.StartUpload(t.Context(), "a", b.Digest.Algorithm())
+	want(t, "StartUpload", err, nil)
+	h.suspended = func() {
+		h.suspended = func() {}
+		_, err := fast.AppendUpload(t.Context(), "a", u.ID, b.Part(0, 300))
+		want(t, "AppendUpload", err, nil)
+	}
+	got, err := slow.AppendUpload(t.Context(), "a", u.ID, b.Part(0, 700))
+	want(t, "AppendUpload that was overtaken", err, registry.ErrRangeInvalid)
+	if got.ID != u.ID || got.Offset != 300 {
+		t.Errorf("it says that %s stands at %d, want %s at 300", got.ID, got.Offset, u.ID)
+	}
+}
+
 // wantOnly checks that when abandoned uploads have expired there is one object, that
 // of b.
 func wantOnly(t *testing.T, e *engine.Engine, s blob.Store, b registrytest.Blob) {

@@ -212,9 +212,15 @@ func (r *reception) write(ctx context.Context, p []byte) error {
 }
 
 // suspend keeps what has arrived and ends the writing. It does so even if the client
-// is gone: that is what it is for.
+// is gone: that is what it is for. Should it fail, the upload stands where its row says.
 func (r *reception) suspend(ctx context.Context) error {
-	_, err := r.keep(context.WithoutCancel(ctx))
+	ctx = context.WithoutCancel(ctx)
+	_, err := r.keep(ctx)
+	if err != nil {
+		if u, unknown := r.engine.meta.Upload(ctx, r.upload.Repo, r.upload.ID); unknown == nil {
+			r.upload = u
+		}
+	}
 	return err
 }
 

@@ -89,8 +89,10 @@ func (s *Server) patchUpload(w http.ResponseWriter, r *http.Request, q request) 
 		return err
 	}
 	u, err := s.registry.AppendUpload(r.Context(), q.repo, q.upload, c)
+	if errors.Is(err, registry.ErrRangeInvalid) && u.ID != "" {
+		writeUpload(w, u) // so that the client need not ask where to go on
+	}
 	if err != nil {
-		s.tellRange(w, r, q, err)
 		return err
 	}
 	writeUpload(w, u)
@@ -112,8 +114,13 @@ func (s *Server) putUpload(w http.ResponseWriter, r *http.Request, q request) er
 	if err != nil {
 		return err
 	}
-	if _, err := s.registry.FinishUpload(r.Context(), q.repo, q.upload, c, d); err != nil {
-		s.tellRange(w, r, q, err)
+	_, err = s.registry.FinishUpload(r.Context(), q.repo, q.upload, c, d)
+	if errors.Is(err, registry.ErrRangeInvalid) {
+		if u, err := s.registry.Upload(r.Context(), q.repo, q.upload); err == nil {
+			writeUpload(w, u) // as above
+		}
+	}
+	if err != nil {
 		return err
 	}
 	writeCreated(w, blobLocation(q.repo, d), d)
@@ -138,17 +145,6 @@ func (s *Server) deleteUpload(w http.ResponseWriter, r *http.Request, q request)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// tellRange adds to a refusal where the upload stands, so that the client need not
-// ask.
-func (s *Server) tellRange(w http.ResponseWriter, r *http.Request, q request, err error) {
-	if !errors.Is(err, registry.ErrRangeInvalid) {
-		return
-	}
-	if u, err := s.registry.Upload(r.Context(), q.repo, q.upload); err == nil {
-		writeUpload(w, u)
-	}
 }
 
 // chunk is the body of a PATCH or PUT.

@@ -8,7 +8,8 @@ CREATE TABLE repositories (
 
 -- A blob is known once its object is whole. The object's key is not made from the
 -- digest: the same bytes pushed again after a deletion lie under another key. A small
--- blob has no object and an empty key; its bytes are here.
+-- blob has no object and an empty key; its bytes are here. "lost:" before a key says that
+-- the object is missing or damaged.
 CREATE TABLE blobs (
     id         {{.ID}},
     digest     {{.Text}} NOT NULL UNIQUE,

@@ -1,5 +1,13 @@
 package meta
 
+import (
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/storage/blob"
+)
+
 // A copy of the database is made table by table, so that it can go from one kind of
 // database to another. This is the list of them; a test compares it with the schema.
 
@@ -60,6 +68,33 @@ func columns(pairs ...any) []Column {
 		list = append(list, Column{Name: pairs[i+1].(string), Kind: pairs[i].(Kind)})
 	}
 	return list
+}
+
+// BlobOf reads a row of the table blobs, which may come from anywhere.
+func BlobOf(row []any) (Blob, error) {
+	var b Blob
+	for i, c := range tables[1].Columns {
+		switch v := row[i].(type) {
+		case string:
+			if c.Name == "digest" {
+				b.Digest = digest.Digest(v)
+			} else if c.Name == "object_key" {
+				b.lies(v)
+			}
+		case int64:
+			if c.Name == "size" {
+				b.Size = v
+			}
+		}
+	}
+	if err := b.Digest.Validate(); err != nil {
+		return b, fmt.Errorf("a blob has the digest %q: %w", b.Digest, err)
+	}
+	if b.Key == "" {
+		return b, nil
+	}
+	_, err := blob.ParseKey(string(b.Key))
+	return b, err
 }
 
 // names are those of the columns, as a statement lists them.

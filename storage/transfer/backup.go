@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"berth/storage/blob"
 	"berth/storage/meta"
 )
@@ -118,28 +116,9 @@ func (a archived) each(_ context.Context, do func(meta.Blob) error) error {
 		if t.Name != "blobs" {
 			return nil
 		}
-		var b meta.Blob
-		for i, c := range t.Columns {
-			switch v := row[i].(type) {
-			case string:
-				if c.Name == "digest" {
-					b.Digest = digest.Digest(v)
-				} else if c.Name == "object_key" {
-					b.Key = blob.Key(v)
-				}
-			case int64:
-				if c.Name == "size" {
-					b.Size = v
-				}
-			}
-		}
-		if b.Digest.Validate() != nil {
-			return fmt.Errorf("%w: it has a blob without a digest", ErrArchive)
-		}
-		if b.Key != "" {
-			if _, err := blob.ParseKey(string(b.Key)); err != nil {
-				return fmt.Errorf("%w: %w", ErrArchive, err)
-			}
+		b, err := meta.BlobOf(row)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrArchive, err)
 		}
 		return do(b)
 	})

@@ -82,8 +82,8 @@ func (c *copier) copyAll(ctx context.Context, blobs source) error {
 	group.SetLimit(max(c.parallel, 1))
 	var done atomic.Int64
 	err := blobs.each(groupCtx, func(b meta.Blob) error {
-		if b.Key == "" {
-			return nil // its bytes are in the row
+		if b.Key == "" || b.Lost {
+			return nil // its bytes are in the row, or nowhere
 		}
 		group.Go(func() error {
 			if n := done.Add(1); n%1000 == 0 {

@@ -61,7 +61,7 @@ func (f *faults) set(kind Kind, times int, fault failure) {
 func faulty(t testing.TB, server *s3test.Server, change func(*Options)) (*Store, *faults) {
 	f := &faults{seen: make(map[Kind]int)}
 	s := openStore(t, server, func(o *Options) {
-		o.Timeout = time.Second
+		o.Timeout = 2 * time.Second // of which a busy machine takes some
 		o.Transport = func(next http.RoundTripper) http.RoundTripper {
 			f.next = next
 			return f
@@ -195,10 +195,13 @@ func TestFaults(t *testing.T) {
 	server := s3test.Start(t)
 	for _, sums := range []bool{true, false} {
 		for _, test := range faultTests {
-			bucketed, f := faulty(t, server, func(o *Options) { o.NoChecksum = !sums })
+			if !sums && strings.HasSuffix(test.name, "stalls") {
+				continue // takes long and tells nothing new
+			}
+			s, f := faulty(t, server, func(o *Options) { o.NoChecksum = !sums })
 			t.Run(fmt.Sprint(test.name, ", checksums: ", sums), func(t *testing.T) {
 				t.Parallel()
-				testFault(t, bucketed, f, test.size, test.want, func() { f.set(test.kind, test.times, test.fault) })
+				testFault(t, s, f, test.size, test.want, func() { f.set(test.kind, test.times, test.fault) })
 			})
 		}
 	}

@@ -68,7 +68,7 @@ var readTests = []struct {
 func TestReadFaults(t *testing.T) {
 	server := s3test.Start(t)
 	for _, test := range readTests {
-		s, f := faulty(t, server, func(o *Options) { o.Timeout = 300 * time.Millisecond })
+		s, f := faulty(t, server, nil)
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			key, b := blob.NewKey(), content(big)

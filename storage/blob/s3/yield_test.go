@@ -48,7 +48,7 @@ func TestSlowClients(t *testing.T) {
 	begun.Add(100)
 	for i := range 100 {
 		slow.Go(func() {
-			b := content(600<<10 + 50*10_000 + i)
+			b := content(600<<10 + 20*10_000 + i)
 			w, err := s.Create(t.Context(), blob.NewKey())
 			if err != nil {
 				t.Error(err)
@@ -128,13 +128,11 @@ func TestCloseEndsWaiting(t *testing.T) {
 			_, err := w.Write(content(4 << 20))
 			done <- err
 		}()
-		select {
-		case err := <-done:
+		if ended, err := awaitQueue(s.pool, done); ended {
 			if err != nil {
 				t.Fatal(err)
 			}
 			continue
-		case <-time.After(100 * time.Millisecond):
 		}
 		if err := w.Close(); err != nil {
 			t.Error(err)
@@ -145,4 +143,21 @@ func TestCloseEndsWaiting(t *testing.T) {
 		return
 	}
 	t.Error("nobody had to wait")
+}
+
+// awaitQueue returns once somebody waits for memory, or with what Write has returned.
+func awaitQueue(p *pool, done <-chan error) (ended bool, err error) {
+	for {
+		select {
+		case err := <-done:
+			return true, err
+		case <-time.After(time.Millisecond):
+		}
+		p.mu.Lock()
+		n := len(p.holders) + len(p.others)
+		p.mu.Unlock()
+		if n > 0 {
+			return false, nil
+		}
+	}
 }

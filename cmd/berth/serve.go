@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"berth/auth"
 	"berth/registry"
 	"berth/storage/meta"
@@ -106,7 +104,7 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 	if err != nil {
 		return err
 	}
-	listener = netutil.LimitListener(listener, s.flags.MaxConnections)
+	listener = limit(listener, s.flags.MaxConnections)
 	var admin net.Listener
 	if s.private != nil {
 		if admin, err = net.Listen("tcp", s.flags.AdminAddr); err != nil {

@@ -35,6 +35,8 @@ race: ## run the tests with the race detector
 lint: ## vet, staticcheck and gofumpt, by pinned versions
 	go vet ./...
 	$(STATIC) ./...
+	cd conformance/chart && go vet ./... && $(STATIC) ./...
+	@go mod tidy -diff >/dev/null || { echo "go.mod is not tidy: run go mod tidy"; exit 1; }
 	@unformatted=$$($(GOFUMPT) -l .); test -z "$$unformatted" || { echo "not formatted by gofumpt:"; echo "$$unformatted"; exit 1; }
 
 .PHONY: fuzz
@@ -47,10 +49,18 @@ fuzz: ## fuzz every parser for FUZZTIME each
 	done
 
 .PHONY: conformance
-conformance: build ## run the OCI conformance suites, draft and v1.1.1, against berth, alone and as three replicas
-	conformance/oci/install.sh
+conformance: build ## run the OCI conformance suite against berth, alone and as three replicas
 	go run ./conformance/oci -berth $(BERTH)
 	go run ./conformance/oci -berth $(BERTH) -replicas 3 -results results/oci-replicas
+
+.PHONY: conformance-released
+conformance-released: build ## the same with the suite released as v1.1.1, which has to be fetched from GitHub
+	conformance/oci/install.sh
+	go run ./conformance/oci -berth $(BERTH) -draft '' -released "$${BERTH_CACHE:-$$HOME/.cache/berth}/bin/conformance-v1.1.1"
+
+.PHONY: chart
+chart: build ## render the Helm chart and check what comes out
+	cd conformance/chart && BERTH_BIN=$(CURDIR)/$(BERTH) go test ./...
 
 .PHONY: e2e
 e2e: build ## drive berth with docker, podman, skopeo, containerd, helm, cosign and others

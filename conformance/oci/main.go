@@ -1,11 +1,10 @@
-// Command oci runs two conformance suites of the OCI distribution-spec against berth, with every switch of theirs on: that
-// of the current draft, and the released v1.1.1, which people run to compare registries.
+// Command oci runs conformance suites of the OCI distribution-spec against berth, with every switch of theirs on: that of
+// the current draft and, if it is asked for, the released v1.1.1, which people run to compare registries.
 //
-//	conformance/oci/install.sh
 //	go run ./conformance/oci -berth bin/berth
 //
-// It starts the binary on a free port with an empty data folder and authentication on, runs `go tool conformance` from
-// the module's root and what install.sh has built, and ends with an error unless everything passed: a test that failed
+// It starts the binary on a free port with an empty data folder and authentication on, or several on PostgreSQL and S3,
+// runs `go tool conformance` from the module's root, and ends with an error unless everything passed: a test that failed
 // counts, and so does one that was skipped because the registry lacks something or disabled because nobody asked for it.
 // With -url it tests a registry that runs already.
 package main
@@ -45,7 +44,7 @@ func main() {
 	flag.StringVar(&o.password, "password", "", "with -url: and this password")
 	flag.StringVar(&o.results, "results", "results/oci", "`folder` for junit.xml, report.html and results.yaml")
 	flag.StringVar(&o.draft, "draft", "go tool conformance", "the `command` that is the suite of the draft; empty leaves it out")
-	flag.StringVar(&o.released, "released", built(), "the `command` that is the released suite; empty leaves it out")
+	flag.StringVar(&o.released, "released", "", "the `command` that is the released suite, which install.sh builds; empty leaves it out")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -86,15 +85,6 @@ func run(ctx context.Context, o options) (err error) {
 		o.url, o.user, o.password = "http://"+b.Addr, server.User, server.Password
 	}
 	return runSuites(ctx, o)
-}
-
-// built is where install.sh puts the released suite.
-func built() string {
-	cache := os.Getenv("BERTH_CACHE")
-	if cache == "" {
-		cache = filepath.Join(os.Getenv("HOME"), ".cache", "berth")
-	}
-	return filepath.Join(cache, "bin", "conformance-v1.1.1")
 }
 
 // runSuites runs those that o asks for, the second also if the first has failed.

@@ -11,8 +11,19 @@ import (
 
 // report is what a suite writes to junit.xml, as far as it is of use here.
 type report struct {
-	Time  string     `xml:"time,attr"`
-	Cases []testCase `xml:"testsuite>testcase"`
+	Time  string    `xml:"time,attr"`
+	Suite testSuite `xml:"testsuite"`
+}
+
+// testSuite has the cases, and counts of its own, in the draft's also of what stands above them. It leaves out counts
+// that are zero.
+type testSuite struct {
+	Tests    int        `xml:"tests,attr"`
+	Failures int        `xml:"failures,attr"`
+	Errors   int        `xml:"errors,attr"`
+	Skipped  int        `xml:"skipped,attr"`
+	Disabled int        `xml:"disabled,attr"`
+	Cases    []testCase `xml:"testcase"`
 }
 
 type testCase struct {
@@ -34,15 +45,17 @@ func readReport(path string) (report, error) {
 
 // drop takes tests that were skipped, and might be, out of the report.
 func (r *report) drop(unasked []string) {
-	r.Cases = slices.DeleteFunc(r.Cases, func(c testCase) bool {
+	r.Suite.Cases = slices.DeleteFunc(r.Suite.Cases, func(c testCase) bool {
 		return c.Status == "skipped" && slices.Contains(unasked, c.Name)
 	})
 }
 
 // print writes the totals and every test that did not pass, with the reason.
 func (r report) print(w io.Writer) {
-	fmt.Fprintf(w, "%d of %d tests passed in %s s\n", r.passed(), len(r.Cases), r.Time)
-	for _, c := range r.Cases {
+	t := r.Suite
+	fmt.Fprintf(w, "%d of %d cases passed in %s s (its own count: %d tests, %d failed, %d errors, %d skipped, %d disabled)\n",
+		r.passed(), len(r.Suite.Cases), r.Time, t.Tests, t.Failures, t.Errors, t.Skipped, t.Disabled)
+	for _, c := range r.Suite.Cases {
 		if c.Status == "passed" {
 			continue
 		}
@@ -55,7 +68,7 @@ func (r report) print(w io.Writer) {
 
 // passed counts the tests that passed.
 func (r report) passed() (n int) {
-	for _, c := range r.Cases {
+	for _, c := range r.Suite.Cases {
 		if c.Status == "passed" {
 			n++
 		}
@@ -66,10 +79,12 @@ func (r report) passed() (n int) {
 // verdict is nil only if there were tests and all of them passed.
 func (r report) verdict() error {
 	switch {
-	case len(r.Cases) == 0:
+	case len(r.Suite.Cases) == 0:
 		return fmt.Errorf("the suite ran no test")
-	case r.passed() != len(r.Cases):
-		return fmt.Errorf("%d of %d tests did not pass", len(r.Cases)-r.passed(), len(r.Cases))
+	case r.Suite.Failures+r.Suite.Errors > 0:
+		return fmt.Errorf("the suite counts %d failures and %d errors", r.Suite.Failures, r.Suite.Errors)
+	case r.passed() != len(r.Suite.Cases):
+		return fmt.Errorf("%d of %d tests did not pass", len(r.Suite.Cases)-r.passed(), len(r.Suite.Cases))
 	}
 	return nil
 }

@@ -7,16 +7,9 @@ import (
 	"sync"
 )
 
-const pieceSize = 64 << 10
-
-// piece is the unit in which memory is taken and given back.
-type piece [pieceSize]byte
-
-// pieces keeps what was given back until the garbage collector wants it.
-var pieces = sync.Pool{New: func() any { return new(piece) }}
-
 // body is the bytes of a part, or of a whole object, on their way to S3.
 type body struct {
+	arena  *arena
 	pieces []*piece
 	size   int64
 
@@ -52,22 +45,24 @@ func (b *body) send() *sending {
 
 // free gives the pieces back. net/http may go on reading the body of a request after
 // it has answered that the request failed. The piece must not hold somebody else's
-// bytes then, so the sendings are cut off first; where one is at work at this
-// moment, as on a connection that is just being closed, its pieces are left to the
-// garbage collector.
+// bytes then, so the sendings are cut off first. One that is at work at this moment, as
+// on a connection that is just being closed, is waited for elsewhere.
 func (b *body) free() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	idle := true
-	for _, s := range b.sends {
-		idle = s.cut() && idle
-	}
-	if idle {
-		for _, p := range b.pieces {
-			pieces.Put(p)
-		}
-	}
+	pieces, sends := b.pieces, b.sends
 	b.pieces, b.sends = nil, nil
+	busy := slices.DeleteFunc(sends, (*sending).tryCut)
+	if len(busy) == 0 {
+		b.arena.put(pieces)
+		return
+	}
+	b.arena.late.Go(func() {
+		for _, s := range busy {
+			s.cut()
+		}
+		b.arena.put(pieces)
+	})
 }
 
 // sending is one attempt to send a body.
@@ -113,8 +108,15 @@ func (s *sending) writeTo(w *net.TCPConn) (int64, error) {
 
 func (s *sending) Close() error { return nil }
 
-// cut ends the sending and reports whether nobody is reading.
-func (s *sending) cut() bool {
+// cut ends the sending, once nobody is reading.
+func (s *sending) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone, s.chunks = true, nil
+}
+
+// tryCut is cut if nobody is reading, and reports whether that is so.
+func (s *sending) tryCut() bool {
 	if !s.mu.TryLock() {
 		return false
 	}

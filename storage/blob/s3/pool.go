@@ -91,6 +91,13 @@ func (p *pool) reserve(c *claim) int64 {
 	return r
 }
 
+// roomy reports whether most of the memory is free.
+func (p *pool) roomy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.free > p.limit/4*3
+}
+
 // begin says that the next piece goes to a new part.
 func (c *claim) begin(part int64) {
 	c.pool.mu.Lock()

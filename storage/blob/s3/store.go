@@ -45,6 +45,7 @@ type Store struct {
 	client  *client
 	prefix  string // before keys
 	pool    *pool
+	arena   *arena
 	timeout time.Duration
 	log     *slog.Logger
 
@@ -71,8 +72,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	memory, err := newArena(o.Memory)
+	if err != nil {
+		return nil, fmt.Errorf("blob/s3: %d bytes of memory for uploads: %w", o.Memory, err)
+	}
 	s := &Store{
-		client: c, prefix: "blobs/", pool: newPool(o.Memory, yieldPatience),
+		client: c, prefix: "blobs/", pool: newPool(o.Memory, yieldPatience), arena: memory,
 		timeout: o.Timeout, log: o.Logger,
 	}
 	if prefix := strings.Trim(o.Prefix, "/"); prefix != "" {
@@ -158,6 +163,7 @@ func (s *Store) Close(ctx context.Context) error {
 		s.work.Wait()
 		close(done)
 	}()
+	defer s.arena.close()
 	defer s.client.transport.CloseIdleConnections()
 	defer s.stop()
 	select {

@@ -9,7 +9,8 @@ import (
 )
 
 // inFlight is how many parts of one object are on their way at once. Two keep a
-// connection busy; more help where S3 is far.
+// connection busy; more help where S3 is far, and are allowed while most of the memory
+// is free.
 const inFlight = 4
 
 // grace is how long a request that should not be cut off may go on after its writer was
@@ -89,11 +90,18 @@ func (u *upload) begun() bool { return u.next() > 1 }
 // send uploads the next part in the background, as soon as not too many others are on
 // their way. free is called when the memory of b is not needed any more.
 func (u *upload) send(ctx context.Context, b *body, crc uint32, free func()) error {
-	select {
-	case u.slots <- struct{}{}:
-	case <-ctx.Done():
-		free()
-		return ctx.Err()
+	slots := 1
+	if !u.store.pool.roomy() {
+		slots = 2
+	}
+	for taken := range slots {
+		select {
+		case u.slots <- struct{}{}:
+		case <-ctx.Done():
+			free()
+			u.leave(taken)
+			return ctx.Err()
+		}
 	}
 	u.mu.Lock()
 	u.parts = append(u.parts, part{crc: crc})
@@ -102,13 +110,19 @@ func (u *upload) send(ctx context.Context, b *body, crc uint32, free func()) err
 	u.group.Go(func() {
 		defer func() {
 			free()
-			<-u.slots
+			u.leave(slots)
 		}()
 		if err := u.put(ctx, n, b, crc); err != nil {
 			u.fail(err)
 		}
 	})
 	return nil
+}
+
+func (u *upload) leave(slots int) {
+	for range slots {
+		<-u.slots
+	}
 }
 
 func (u *upload) put(ctx context.Context, n int, b *body, crc uint32) error {

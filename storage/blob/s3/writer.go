@@ -38,7 +38,7 @@ func newWriter(ctx context.Context, s *Store, key blob.Key, from state, kept boo
 
 // begin makes room for the next part, which takes no memory yet.
 func (w *writer) begin() {
-	w.part, w.crc = new(body), 0
+	w.part, w.crc = &body{arena: w.store.arena}, 0
 	w.full = partSize(w.upload.next())
 	w.claim.begin(w.full)
 }
@@ -85,7 +85,7 @@ func (w *writer) room() ([]byte, error) {
 		if err := w.claim.take(w.ctx, pieceSize); err != nil {
 			return nil, err
 		}
-		w.part.pieces = append(w.part.pieces, pieces.Get().(*piece))
+		w.part.pieces = append(w.part.pieces, w.store.arena.get())
 	}
 	return w.part.pieces[len(w.part.pieces)-1][used:], nil
 }
@@ -121,7 +121,7 @@ func (w *writer) fill(ctx context.Context, tail []byte) error {
 		return err
 	}
 	for len(tail) > 0 {
-		p := pieces.Get().(*piece)
+		p := w.store.arena.get()
 		w.part.pieces = append(w.part.pieces, p)
 		c := copy(p[:], tail)
 		w.add(p[:c])

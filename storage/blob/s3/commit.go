@@ -12,8 +12,8 @@ import (
 // closeTimeout limits how long Close tries to free what is in the bucket.
 const closeTimeout = 15 * time.Second
 
-// Suspend waits for the parts that are on their way. The rest is in the state, so the
-// bucket is asked for nothing more.
+// Suspend sends what is held back and waits for the parts that are on their way. What is
+// less than a part is in the state.
 func (w *writer) Suspend(ctx context.Context) ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -21,7 +21,16 @@ func (w *writer) Suspend(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	defer w.release()
-	if err := w.upload.wait(ctx, w.cancel); err != nil {
+	var err error
+	if held := w.last(); held != nil {
+		err = w.upload.dispatch(ctx, held.number, held.body, held.crc, held.free)
+	}
+	if err == nil {
+		err = w.upload.wait(ctx, w.cancel)
+	}
+	if err != nil {
+		w.cancel()
+		w.upload.group.Wait()
 		w.upload.abandon()
 		return nil, err
 	}
@@ -45,8 +54,15 @@ func (w *writer) Commit(ctx context.Context) error {
 }
 
 func (w *writer) commit(ctx context.Context) error {
-	w.upload.size = sizeBefore(w.upload.next()) + w.part.size
-	if w.upload.begun() && w.part.size > 0 {
+	if held := w.last(); held != nil {
+		if held.number == 1 && !w.upload.there() {
+			defer held.free()
+			return w.putWhole(ctx, held.body, held.crc)
+		}
+		if err := w.upload.dispatch(ctx, held.number, held.body, held.crc, held.free); err != nil {
+			return err
+		}
+	} else if w.upload.begun() && w.part.size > 0 {
 		if err := w.send(); err != nil {
 			return err
 		}
@@ -54,12 +70,24 @@ func (w *writer) commit(ctx context.Context) error {
 	if err := w.upload.wait(ctx, w.cancel); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), commitTimeouts*w.store.timeout, errTooLong)
-	defer cancel()
-	if w.upload.begun() {
-		return w.upload.complete(ctx)
+	if !w.upload.begun() {
+		return w.putWhole(ctx, w.part, w.crc)
 	}
-	return w.store.putObject(ctx, w.upload.name, w.part, w.crc)
+	ctx, cancel := w.lastRequests(ctx)
+	defer cancel()
+	return w.upload.complete(ctx)
+}
+
+// putWhole stores an object that is no more than what is here.
+func (w *writer) putWhole(ctx context.Context, b *body, crc uint32) error {
+	ctx, cancel := w.lastRequests(ctx)
+	defer cancel()
+	return w.store.putObject(ctx, w.upload.name, b, crc)
+}
+
+// lastRequests is the context of those that make the object whole.
+func (w *writer) lastRequests(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), commitTimeouts*w.store.timeout, errTooLong)
 }
 
 // Close frees what no Suspend has promised to keep. It may be called while Write

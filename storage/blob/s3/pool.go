@@ -30,7 +30,8 @@ import (
 // still, as nothing was granted since that has not come back. So the first who waits
 // and holds something finds enough to fill its part; once none of those is left,
 // nobody holds anything, and the first of the others finds all there is. What is
-// left out are clients who neither send nor end; see yield.go for those.
+// left out are clients who neither send nor end; see yield.go for those. A part that is
+// held back (see backlog.go) is sent as soon as somebody waits.
 type pool struct {
 	limit    int64
 	patience time.Duration // how long somebody waits before others are asked to yield
@@ -43,8 +44,9 @@ type pool struct {
 	others   []*claim            // who waits and holds nothing
 	yielded  []*claim            // who has made room and waits to go on
 	made     map[blob.Key]time.Time
-	back     int64     // what may be held by those who have yielded and went on nevertheless
-	pressure time.Time // when somebody last had to wait
+	spare    map[*upload]struct{} // those that hold a part back
+	back     int64                // what may be held by those who have yielded and went on nevertheless
+	pressure time.Time            // when somebody last had to wait
 	ticking  bool
 	least    int64 // of free, ever; for tests
 }
@@ -79,6 +81,7 @@ func newPool(limit int64, patience time.Duration) *pool {
 		filling: make(map[*claim]struct{}),
 		sizes:   make(map[int64]int),
 		made:    make(map[blob.Key]time.Time),
+		spare:   make(map[*upload]struct{}),
 	}
 }
 
@@ -89,6 +92,35 @@ func (p *pool) reserve(c *claim) int64 {
 		r = max(r, size)
 	}
 	return r
+}
+
+// ample reports whether there is memory that nobody is likely to want soon.
+func (p *pool) ample() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.free > p.limit/4 && len(p.holders)+len(p.others)+len(p.yielded) == 0
+}
+
+// canFree notes that u holds memory which it can do without, and cannotFree that it
+// does not any more.
+func (p *pool) canFree(u *upload) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spare[u] = struct{}{}
+}
+
+func (p *pool) cannotFree(u *upload) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.spare, u)
+}
+
+// callSpare asks for all memory that somebody can do without.
+func (p *pool) callSpare() {
+	for u := range p.spare {
+		delete(p.spare, u)
+		u.makeRoom()
+	}
 }
 
 // roomy reports whether most of the memory is free.
@@ -215,6 +247,7 @@ func (p *pool) queue(c *claim, n int64) <-chan error {
 		p.others = append(p.others, c)
 	}
 	p.serve()
+	p.callSpare()
 	p.tick()
 	return ready
 }

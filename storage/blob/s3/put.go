@@ -77,7 +77,7 @@ func (s *Store) isObject(u *upload, ours bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if info.Size != u.size {
+	if info.Size != u.bytes {
 		return false, nil
 	}
 	if sum, _, found := strings.Cut(info.ChecksumCRC32C, "-"); found && u.sums {

@@ -12,7 +12,7 @@ import (
 //	version  1 byte
 //	flags    1 byte
 //	upload   the ID, with its length before it; only if there is an upload
-//	parts    their number, and of each the ETag and, if the upload has checksums, the CRC-32C
+//	parts    their number, their size together, and of each the ETag and, if the upload has checksums, the CRC-32C
 //	tail     the bytes that are in no part yet
 //	check    CRC-32C of all that
 //
@@ -23,6 +23,7 @@ type state struct {
 	sums   bool   // the upload has checksums
 	strays bool   // the upload may have a twin that nobody knows
 	parts  []part
+	bytes  int64 // of the parts
 	tail   []byte
 }
 
@@ -43,6 +44,7 @@ func (s state) encode() []byte {
 	if s.upload != "" {
 		b = appendString(b, s.upload)
 		b = binary.AppendUvarint(b, uint64(len(s.parts)))
+		b = binary.AppendUvarint(b, uint64(s.bytes))
 		for _, p := range s.parts {
 			b = appendETag(b, p.etag)
 			if s.sums {
@@ -81,7 +83,8 @@ func decodeState(b []byte) (s state, err error) {
 	if flags&flagUpload != 0 {
 		s.upload = d.string()
 		n := d.uvarint()
-		if d.bad || s.upload == "" || n > maxParts {
+		s.bytes = int64(d.uvarint())
+		if d.bad || s.upload == "" || n > maxParts || s.bytes < 0 {
 			return state{}, errState
 		}
 		for range n {

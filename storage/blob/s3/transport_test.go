@@ -32,7 +32,7 @@ func TestObserve(t *testing.T) {
 		}
 	})
 	f.set(Part, 2, refuse(503, "SlowDown"))
-	key, b := blob.NewKey(), content(6<<20)
+	key, b := blob.NewKey(), content(11<<20)
 	if err := writeAll(t, s, key, b); err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,7 @@ func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 // upload is a multipart upload. It begins with its first part.
 type upload struct {
 	store *Store
+	ctx   context.Context // of its requests, until the writer ends
 	name  string
 	kept  bool // there is a state from which others may go on
 	sums  bool // with checksums; what it began with, it has to end with
@@ -45,16 +46,16 @@ type upload struct {
 	id     string // empty: not begun
 	own    bool   // begun by this writer: no state knows of it
 	strays bool
-	parts  []part // of those on their way the ETag is empty
-	err    error  // the first failure
-
-	size int64 // of the whole object; set before complete
+	parts  []part // of those on their way, or held back, the ETag is empty
+	bytes  int64  // of all parts
+	held   *backlog
+	err    error // the first failure
 }
 
-func newUpload(s *Store, key blob.Key, from state, kept bool) *upload {
+func newUpload(ctx context.Context, s *Store, key blob.Key, from state, kept bool) *upload {
 	u := &upload{
-		store: s, name: s.object(key), kept: kept, slots: make(chan struct{}, inFlight),
-		id: from.upload, sums: from.sums, strays: from.strays, parts: from.parts,
+		store: s, ctx: ctx, name: s.object(key), kept: kept, slots: make(chan struct{}, inFlight),
+		id: from.upload, sums: from.sums, strays: from.strays, parts: from.parts, bytes: from.bytes,
 	}
 	if u.id == "" {
 		u.sums = !s.client.noChecksum
@@ -84,12 +85,29 @@ func (u *upload) next() int {
 	return len(u.parts) + 1
 }
 
+// there reports whether S3 has been asked to begin the upload.
+func (u *upload) there() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.id != "" || u.strays
+}
+
 // begun reports whether there are parts.
 func (u *upload) begun() bool { return u.next() > 1 }
 
 // send uploads the next part in the background, as soon as not too many others are on
 // their way. free is called when the memory of b is not needed any more.
 func (u *upload) send(ctx context.Context, b *body, crc uint32, free func()) error {
+	u.mu.Lock()
+	u.parts = append(u.parts, part{crc: crc})
+	u.bytes += b.size
+	n := len(u.parts)
+	u.mu.Unlock()
+	return u.dispatch(ctx, n, b, crc, free)
+}
+
+// dispatch is send for a part that has its number.
+func (u *upload) dispatch(ctx context.Context, n int, b *body, crc uint32, free func()) error {
 	slots := 1
 	if !u.store.pool.roomy() {
 		slots = 2
@@ -103,10 +121,6 @@ func (u *upload) send(ctx context.Context, b *body, crc uint32, free func()) err
 			return ctx.Err()
 		}
 	}
-	u.mu.Lock()
-	u.parts = append(u.parts, part{crc: crc})
-	n := len(u.parts)
-	u.mu.Unlock()
 	u.group.Go(func() {
 		defer func() {
 			free()
@@ -146,7 +160,7 @@ func (u *upload) put(ctx context.Context, n int, b *body, crc uint32) error {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.parts[n-1].etag = etag
+	u.parts[n-1] = part{etag, crc}
 	return nil
 }
 
@@ -194,7 +208,7 @@ func (u *upload) wait(ctx context.Context, cancel func()) error {
 func (u *upload) state(tail []byte) state {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return state{upload: u.id, sums: u.sums, strays: u.strays, parts: u.parts, tail: tail}
+	return state{upload: u.id, sums: u.sums, strays: u.strays, parts: u.parts, bytes: u.bytes, tail: tail}
 }
 
 // abandon frees what no state knows: the upload, unless it is kept and was begun by an

@@ -30,8 +30,9 @@ type writer struct {
 var _ blob.Writer = (*writer)(nil)
 
 func newWriter(ctx context.Context, s *Store, key blob.Key, from state, kept bool) *writer {
-	w := &writer{store: s, key: key, upload: newUpload(s, key, from, kept), claim: &claim{pool: s.pool, key: key}}
+	w := &writer{store: s, key: key, claim: &claim{pool: s.pool, key: key}}
 	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	w.upload = newUpload(w.ctx, s, key, from, kept)
 	w.begin()
 	return w
 }
@@ -71,11 +72,24 @@ func (w *writer) Write(p []byte) (n int, err error) {
 		if w.part.size < w.full {
 			continue
 		}
-		if err := w.send(); err != nil {
+		if err := w.next(); err != nil {
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// next is called when a part is full.
+func (w *writer) next() error {
+	if err := w.upload.sendHeld(w.ctx); err != nil {
+		return err
+	}
+	if w.store.pool.ample() {
+		w.upload.hold(w.part, w.crc, w.pass())
+		w.begin()
+		return nil
+	}
+	return w.send()
 }
 
 // room is where the next bytes go: what the last piece has left, or a new piece.
@@ -101,14 +115,33 @@ func (w *writer) add(b []byte) {
 
 // send hands the part to the upload and begins the next one.
 func (w *writer) send() error {
-	b, pool := w.part, w.store.pool
-	held := w.claim.pass()
-	err := w.upload.send(w.ctx, b, w.crc, func() {
-		b.free()
-		pool.put(held)
-	})
+	err := w.upload.send(w.ctx, w.part, w.crc, w.pass())
 	w.begin()
 	return err
+}
+
+// pass returns what gives the memory of the part back.
+func (w *writer) pass() (free func()) {
+	b, pool, n := w.part, w.store.pool, w.claim.pass()
+	return func() {
+		b.free()
+		pool.put(n)
+	}
+}
+
+// last is the end of what there is for now, or for good: what is held back and what came
+// after it become one part. Without a backlog it does nothing.
+func (w *writer) last() *backlog {
+	held := w.upload.takeHeld()
+	if held == nil {
+		return nil
+	}
+	w.upload.mu.Lock()
+	w.upload.bytes += w.part.size
+	w.upload.mu.Unlock()
+	held.join(w.part, w.pass())
+	w.begin()
+	return held
 }
 
 // fill puts the tail of a state where it was.
@@ -142,6 +175,9 @@ func (w *writer) tail() []byte {
 // release gives back memory and ends what is still on its way.
 func (w *writer) release() {
 	w.cancel()
+	if held := w.upload.takeHeld(); held != nil {
+		held.free()
+	}
 	w.upload.group.Wait()
 	w.part.free()
 	w.claim.drop()

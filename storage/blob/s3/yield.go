@@ -182,6 +182,7 @@ func (p *pool) tick() {
 		defer p.mu.Unlock()
 		p.ticking = false
 		p.serve()
+		p.callSpare()
 		p.ask(time.Now())
 		p.tick()
 	})

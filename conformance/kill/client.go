@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"sync/atomic"
 	"time"
-
-	"berth/conformance/internal/server"
 )
 
 // lab is what all clients share.
@@ -18,11 +16,12 @@ type lab struct {
 	model    *model
 	library  *library
 	tags     []string
-	addr     atomic.Pointer[string] // where the registry listens now
-	killing  atomic.Bool            // the process is being killed, so that errors are no surprise
-	restarts atomic.Int64           // uploads that could not go on after a kill
+	registry *registry
+	restarts atomic.Int64 // uploads that could not go on after a kill
+	late     late
 	storm    atomic.Pointer[storm]
 	popular  []content // what everybody pushes, again and again
+	parts    bool      // some blobs are so large that a bucket gets them in several parts
 }
 
 // client is a user of the registry who does one thing after another.
@@ -35,6 +34,7 @@ type client struct {
 	token   string
 	fetched time.Time
 	uploads []*upload // that it has begun and will go on with
+	turn    int       // of the replicas
 }
 
 func newClient(l *lab, id int, seed uint64) *client {
@@ -47,34 +47,62 @@ func newClient(l *lab, id int, seed uint64) *client {
 	}
 }
 
-// errDied ends what a client was doing: the process was killed meanwhile.
-var errDied = errors.New("the registry was killed")
+// errNoAnswer ends what a client was doing: the process was killed meanwhile, or stood still for longer than the client
+// would wait.
+var errNoAnswer = errors.New("the registry was killed or stands still")
 
 // call does a request and holds the answer against the model.
 func (c *client) call(q request) (response, error) {
 	if err := c.login(); err != nil {
 		return response{}, err
 	}
+	to := c.next()
+	if to == nil {
+		return response{}, errNoAnswer
+	}
 	op := c.model.begin(c.id, q.kind, q.method+" "+q.path, q.effects)
-	r, err := c.send(q, op.id)
+	r, to, err := c.send(q, op, to)
 	r.op = op
 	switch {
 	case err == nil:
 		return r, c.model.conclude(op, r.status, q.judge(r))
+	case errors.Is(err, errLeft):
+		return r, errNoAnswer
 	case q.cut > 0 && errors.Is(err, errCut):
 		c.model.cutOff(op)
 		return r, nil
 	}
-	c.model.cutOff(op)
-	return r, c.broken(op.String(), err)
+	c.lost(op)
+	return r, broken(to, op.String(), err)
 }
 
-// broken is errDied if the process was killed; else nothing excuses a broken connection.
-func (c *client) broken(what string, err error) error {
-	if c.killing.Load() {
-		return errDied
+// next is the process to ask now: each time another one, if there are several. It is nil if all are dead.
+func (c *client) next() *process {
+	alive := c.registry.alive()
+	if len(alive) == 0 {
+		return nil
 	}
-	return fmt.Errorf("violation: nobody killed the registry, but: %s: %w", what, err)
+	c.turn++
+	return alive[c.turn%len(alive)]
+}
+
+// lost notes that there will be no answer. The only process takes along all it was doing. Of several, the one that had
+// it may still be at it, and even of a dead one the database may be carrying out the last wish.
+func (l *lab) lost(op *operation) {
+	if l.registry.replicated() {
+		l.model.abandon(op)
+		return
+	}
+	l.model.cutOff(op)
+}
+
+// broken is errNoAnswer if the process was killed or has kept the client waiting; else nothing excuses a broken
+// connection.
+func broken(to *process, what string, err error) error {
+	if to == nil || to.dead.Load() || errors.Is(err, errNoAnswer) {
+		return errNoAnswer
+	}
+	return fmt.Errorf("violation: nobody killed replica %d, but: %s: %w", to.number, what, err)
 }
 
 // login fetches a token if this client works with tokens and its last one is old. Tokens outlive the process, so that
@@ -87,24 +115,19 @@ func (c *client) login() error {
 	for _, r := range c.model.repos {
 		query.Add("scope", "repository:"+r.name+":pull,push,delete")
 	}
-	req, err := http.NewRequest(http.MethodGet, "http://"+*c.addr.Load()+"/token?"+query.Encode(), nil)
-	if err != nil {
-		return err
+	to := c.next()
+	if to == nil {
+		return errNoAnswer
 	}
-	req.SetBasicAuth(server.User, server.Password)
-	resp, err := c.http.Do(req)
+	r, err := c.exchange(request{method: http.MethodGet, basic: true}, nil, to, "/token?"+query.Encode())
 	if err != nil {
-		return c.broken("GET /token", err)
+		return broken(to, "GET /token", err)
 	}
-	defer resp.Body.Close()
 	var answer struct {
 		Token string `json:"token"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return c.broken("GET /token", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("violation: GET /token answers %s", resp.Status)
+	if err := json.Unmarshal(r.pages[0], &answer); err != nil || r.status != http.StatusOK {
+		return fmt.Errorf("violation: GET /token answers %d %s", r.status, r.text())
 	}
 	c.token, c.fetched = answer.Token, time.Now()
 	return nil

@@ -42,9 +42,12 @@ func (c content) bytes() []byte {
 }
 
 // randomContent is new content of a likely size: most blobs are small, a few have some megabytes.
-func randomContent(rng *rand.Rand) content {
+// With parts, some are so large that a bucket gets them in several parts.
+func randomContent(rng *rand.Rand, parts bool) content {
 	var size int
 	switch p := rng.IntN(100); {
+	case parts && p < 8:
+		size = 5<<20 + rng.IntN(9<<20)
 	case p < 60:
 		size = rng.IntN(1 << 10)
 	case p < 90:

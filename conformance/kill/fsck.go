@@ -46,6 +46,17 @@ func (r *registry) fsck(ctx context.Context) (fsckReport, error) {
 	return report, errors.Join(err, runErr)
 }
 
+// expireAll has berth give up uploads until there are none.
+func (r *registry) expireAll(ctx context.Context) (uploads int, err error) {
+	for {
+		n, err := r.expire(ctx)
+		uploads += n
+		if n == 0 || err != nil || r.cluster == nil {
+			return uploads, err
+		}
+	}
+}
+
 // expire has berth give up all uploads.
 func (r *registry) expire(ctx context.Context) (uploads int, err error) {
 	out, err := r.command(ctx, "gc", "--upload-expiry", "1ns", "-o", "json")
@@ -58,7 +69,7 @@ func (r *registry) expire(ctx context.Context) (uploads int, err error) {
 }
 
 func (r *registry) command(ctx context.Context, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, r.binary, append(args, "--data", r.data())...)
+	cmd := exec.CommandContext(ctx, r.binary, append(args, r.flags()...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -72,7 +83,11 @@ func (r *registry) command(ctx context.Context, args ...string) ([]byte, error) 
 // and what a kill leaves behind is to be counted.
 func (r *registry) age() error {
 	day := time.Now().Add(-24 * time.Hour)
-	return filepath.WalkDir(filepath.Join(r.data(), "blobs"), func(path string, d fs.DirEntry, err error) error {
+	objects := filepath.Join(r.data(), "blobs")
+	if r.cluster != nil {
+		objects = r.cluster.S3.Folder()
+	}
+	return filepath.WalkDir(objects, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

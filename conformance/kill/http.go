@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -24,6 +25,10 @@ type request struct {
 	follow  bool // ask for the pages that follow too
 	effects []change
 	judge   func(response) verdict
+
+	// late is judge for an answer that comes when the client has gone on without it; by default judge.
+	late  func(response) verdict
+	basic bool // send the password rather than the token
 }
 
 // response is an answer, with the bodies of all its pages.
@@ -49,34 +54,40 @@ func (r response) code() string {
 	return body.Errors[0].Code
 }
 
-// send does the HTTP of a request. Its id stands in berth's log too.
-func (c *client) send(q request, id int) (response, error) {
+// send does the HTTP of a request, each page of a list at another replica, and says which was the last.
+func (c *client) send(q request, op *operation, to *process) (response, *process, error) {
 	var pages [][]byte
 	for path := q.path; ; {
-		r, err := c.exchange(q, path, id)
+		r, err := c.exchange(q, op, to, path)
 		if err != nil {
-			return r, err
+			return r, to, err
 		}
 		pages = append(pages, r.pages...)
 		path = nextPage(r)
 		if !q.follow || path == "" {
 			r.pages = pages
-			return r, nil
+			return r, to, nil
+		}
+		if to = c.next(); to == nil {
+			return r, to, errNoAnswer
 		}
 	}
 }
 
-func (c *client) exchange(q request, path string, id int) (response, error) {
-	req, err := http.NewRequest(q.method, "http://"+*c.addr.Load()+path, nil)
+// ask makes one request. The number of the operation stands in berth's log too.
+func (c *client) ask(ctx context.Context, q request, op *operation, to *process, path, token string) (response, error) {
+	req, err := http.NewRequestWithContext(ctx, q.method, "http://"+to.Addr+path, nil)
 	if err != nil {
 		return response{}, err
 	}
-	req.Header.Set("X-Request-Id", "kill-"+strconv.Itoa(id))
+	if op != nil {
+		req.Header.Set("X-Request-Id", "kill-"+strconv.Itoa(op.id))
+	}
 	for k, v := range q.header {
 		req.Header.Set(k, v)
 	}
-	if c.bearer {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	if c.bearer && !q.basic {
+		req.Header.Set("Authorization", "Bearer "+token)
 	} else {
 		req.SetBasicAuth(server.User, server.Password)
 	}

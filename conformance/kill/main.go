@@ -38,6 +38,7 @@ type options struct {
 	kills    int
 	clients  int
 	steps    int
+	replicas int
 	seed     uint64
 	model    bool
 	progress bool
@@ -48,11 +49,16 @@ func main() {
 	flag.StringVar(&o.berth, "berth", "bin/berth", "the berth `binary`; it is built if it is not there")
 	flag.StringVar(&o.data, "data", "", "an empty `folder` for berth's data and log, which stay there; by default a temporary one")
 	flag.IntVar(&o.kills, "kills", 200, "how often berth is killed")
+	flag.IntVar(&o.replicas, "replicas", 0, "serve a bucket and PostgreSQL with so many replicas, and kill or pause some of them")
 	flag.IntVar(&o.clients, "clients", 0, "how many clients work at once; by default 6, or 1 with -model")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "where chance begins")
 	flag.BoolVar(&o.model, "model", false, "kill nothing, only compare answers with the model")
 	flag.IntVar(&o.steps, "steps", 5000, "with -model: how many things the clients do")
 	flag.Parse()
+	if o.replicas == 1 || o.replicas < 0 {
+		fmt.Fprintln(os.Stderr, "kill: -replicas means two or more")
+		os.Exit(2)
+	}
 	if o.clients == 0 {
 		o.clients = map[bool]int{true: 1, false: 6}[o.model]
 	}
@@ -90,7 +96,11 @@ func execute(ctx context.Context, o options) error {
 // folder makes the folder to work in. The model begins with nothing, so nothing may be there.
 func folder(name string) (string, error) {
 	if name == "" {
-		return os.MkdirTemp("", "berth-kill-")
+		dir, err := os.MkdirTemp("", "berth-kill-")
+		if err == nil {
+			err = os.Chmod(dir, 0o755) // PostgreSQL does not run as root, and may have its folder in here
+		}
+		return dir, err
 	}
 	if err := os.MkdirAll(name, 0o755); err != nil {
 		return "", err

@@ -240,12 +240,24 @@ func (m *model) learn(op *operation, v verdict) {
 	}
 }
 
-// cutOff notes that nobody will ever answer an operation. It stays open until it is settled.
+// cutOff notes that nobody will ever answer an operation, and that nothing can come of it any more. It stays open until
+// it is settled.
 func (m *model) cutOff(op *operation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now++
-	op.end, op.outcome = m.now, doubtful
+	m.lose(op, m.now)
+}
+
+// abandon notes that nobody waits for an operation any more. It may take effect until parked says that it cannot.
+func (m *model) abandon(op *operation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lose(op, never)
+}
+
+func (m *model) lose(op *operation, end moment) {
+	op.end, op.outcome = end, doubtful
 	m.count(op.kind, 0)
 	if len(op.effects) == 0 {
 		delete(m.open, op)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -115,8 +116,11 @@ func (u *upload) refusedWith(method, path string, header map[string]string, stat
 		q.body = []byte("xx")
 	}
 	a, err := u.client.call(q)
-	if method == http.MethodPut && err == errDied {
-		u.ending = a.op // it may have been discarded
+	if method == http.MethodPut && errors.Is(err, errNoAnswer) {
+		u.unanswered(a.op) // it may have been discarded
+		if u.several() {
+			u.end() // or have taken the wrong bytes
+		}
 	}
 	return a, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -24,13 +25,18 @@ func (u *upload) cutPatch(n int) error {
 		judge:  unexpected,
 	})
 	u.high = u.low + cut
+	u.torn = u.torn || u.several() && errors.Is(err, errNoAnswer)
+	u.busy = u.busy || u.several()
 	return err
 }
+
+// maxReading is how long the registry may be busy with a chunk that was cut off.
+const maxReading = 10 * time.Second
 
 // findRange finds out where the upload stands after a chunk was cut off. The registry may still be reading that, so
 // only a chunk that it takes makes certain.
 func (u *upload) findRange() error {
-	for try := 0; u.high > u.low; try++ {
+	for try, began := 0, time.Now(); u.high > u.low; try++ {
 		offset, err := u.ask()
 		if err != nil {
 			return err
@@ -38,12 +44,15 @@ func (u *upload) findRange() error {
 		if offset == 0 {
 			offset = try % 2
 		}
+		if offset+minChunk > u.content.size {
+			return errGone // the end had arrived, and there is nothing left to make certain with
+		}
 		taken, err := u.send(offset, minChunk, false)
 		if err != nil || taken {
 			return err
 		}
-		if try == 400 {
-			return fmt.Errorf("violation: upload %s takes no chunk for two seconds after one was cut off", u.path)
+		if time.Since(began) > maxReading {
+			return fmt.Errorf("violation: upload %s takes no chunk for %v after one was cut off", u.path, maxReading)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -57,7 +66,7 @@ func (u *upload) ask() (offset int, err error) {
 		method: http.MethodGet,
 		path:   u.path,
 		judge: func(a response) verdict {
-			if a.status == http.StatusNotFound && u.shaky {
+			if a.status == http.StatusNotFound && (u.shaky || u.torn) {
 				return no() // a chunk that was cut off has found out
 			}
 			var fault string
@@ -100,7 +109,7 @@ func (u *upload) check() error {
 		method: http.MethodGet,
 		path:   u.path,
 		judge: func(a response) verdict {
-			if a.status == http.StatusNotFound && (u.ending != nil || u.shaky) {
+			if a.status == http.StatusNotFound && (u.ending != nil || u.shaky || u.torn) {
 				return no()
 			}
 			known = true
@@ -120,7 +129,7 @@ func (u *upload) check() error {
 			u.high = min(most, 1)
 		}
 		u.shaky = u.shaky || u.ending != nil
-	case u.shaky:
+	case u.shaky || u.torn:
 		u.end() // its bytes were lost, or it was ended: what it touches tells
 	default:
 		u.end()

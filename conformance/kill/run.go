@@ -20,7 +20,6 @@ const (
 type run struct {
 	*lab
 	options  options
-	registry *registry
 	clients  []*client
 	verifier *verifier
 	rng      *rand.Rand
@@ -38,10 +37,14 @@ func newRun(o options, dir string) *run {
 	for i := range 24 {
 		tags = append(tags, fmt.Sprintf("v1.%02d", i))
 	}
-	l := &lab{model: newModel(repos, tags), library: newLibrary(), tags: tags}
+	l := &lab{
+		model: newModel(repos, tags), library: newLibrary(), tags: tags,
+		registry: &registry{binary: o.berth, dir: dir},
+		parts:    o.replicas > 1,
+	}
 	rng := rand.New(rand.NewPCG(o.seed, 1<<33))
-	l.popular = makePopular(rng, l.library)
-	r := &run{lab: l, options: o, registry: &registry{binary: o.berth, dir: dir}, verifier: newVerifier(l, o.seed), rng: rng}
+	l.popular = makePopular(rng, l.library, l.parts)
+	r := &run{lab: l, options: o, verifier: newVerifier(l, o.seed), rng: rng}
 	for i := range o.clients {
 		r.clients = append(r.clients, newClient(l, i, o.seed))
 	}
@@ -49,36 +52,52 @@ func newRun(o options, dir string) *run {
 }
 
 // do runs the whole: work and kills, then the last look.
-func (r *run) do(ctx context.Context) error {
+func (r *run) do(ctx context.Context) (err error) {
 	ctx, r.fail = context.WithCancelCause(ctx)
 	defer r.fail(nil)
+	r.late.fail = r.fail
 	r.stats.began = time.Now()
-	if err := r.start(ctx); err != nil {
+	defer func() { err = errors.Join(err, r.registry.close()) }()
+	if err := r.registry.prepare(ctx, r.options.replicas); err != nil {
+		return err
+	}
+	if err := r.startAll(ctx); err != nil {
 		return err
 	}
 	work := r.workUntilKilled
 	if r.options.model {
 		work = r.workInSteps
 	}
-	err := errors.Join(work(ctx), context.Cause(ctx))
+	err = errors.Join(work(ctx), context.Cause(ctx))
 	if err == nil {
 		err = r.verify(ctx, true)
 	}
-	err = errors.Join(err, r.registry.berth.Stop())
+	err = errors.Join(err, r.registry.stop())
 	if err != nil {
 		return err
 	}
 	return r.inspect(ctx)
 }
 
-// start starts berth and tells the clients where it is.
-func (r *run) start(ctx context.Context) error {
-	took, err := r.registry.start(ctx)
+// startAll starts all processes, one after the other.
+func (r *run) startAll(ctx context.Context) error {
+	for number := range r.registry.running {
+		if err := r.start(ctx, number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start starts a process.
+func (r *run) start(ctx context.Context, number int) error {
+	took, err := r.registry.start(ctx, number)
 	if err != nil {
 		return err
 	}
+	r.stats.mu.Lock()
+	defer r.stats.mu.Unlock()
 	r.stats.starts = append(r.stats.starts, took)
-	r.addr.Store(&r.registry.berth.Addr)
 	return nil
 }
 
@@ -89,9 +108,13 @@ func (r *run) workUntilKilled(ctx context.Context) error {
 	for _, c := range r.clients {
 		wg.Go(func() { r.work(ctx, c) })
 	}
+	cycle := r.cycle
+	if r.registry.replicated() {
+		cycle = r.round
+	}
 	var err error
-	for r.stats.kills < r.options.kills && err == nil {
-		err = r.cycle(ctx)
+	for r.stats.kills+r.stats.pauses < r.options.kills && err == nil {
+		err = cycle(ctx)
 	}
 	stop()
 	wg.Wait()
@@ -103,11 +126,13 @@ func (r *run) work(ctx context.Context, c *client) {
 	for ctx.Err() == nil {
 		r.gate.RLock()
 		var err error
-		if !r.killing.Load() { // else there is nobody to ask until the gate has been closed and opened again
+		if len(r.registry.alive()) > 0 { // else there is nobody to ask
 			err = c.step()
+		} else {
+			time.Sleep(time.Millisecond)
 		}
 		r.gate.RUnlock()
-		if err != nil && !errors.Is(err, errDied) {
+		if err != nil && !errors.Is(err, errNoAnswer) {
 			r.fail(err)
 		}
 	}
@@ -122,11 +147,10 @@ func (r *run) workInSteps(ctx context.Context) error {
 
 // cycle lets the clients work for a while, kills berth, starts it again and verifies.
 func (r *run) cycle(ctx context.Context) error {
-	if err := r.pause(ctx); err != nil {
+	if err := r.wait(ctx); err != nil {
 		return err
 	}
-	r.killing.Store(true)
-	if err := r.registry.kill(); err != nil {
+	if err := r.registry.running[0].kill(); err != nil {
 		return err
 	}
 	r.stats.kills++
@@ -138,11 +162,10 @@ func (r *run) cycle(ctx context.Context) error {
 		}
 		r.stats.earlyKills++
 	}
-	if err := r.start(ctx); err != nil {
+	if err := r.start(ctx, 0); err != nil {
 		return fmt.Errorf("violation: after kill %d berth does not start again: %w", r.stats.kills, err)
 	}
 	r.storm.Store(nil)
-	r.killing.Store(false)
 	err := r.verify(ctx, r.stats.kills%completeEvery == 0)
 	if err != nil {
 		return fmt.Errorf("after kill %d: %w", r.stats.kills, err)
@@ -153,8 +176,8 @@ func (r *run) cycle(ctx context.Context) error {
 	return nil
 }
 
-// pause waits for the moment of the next kill. Two in five come out of a storm.
-func (r *run) pause(ctx context.Context) error {
+// wait waits for the moment of the next kill. Two in five come out of a storm.
+func (r *run) wait(ctx context.Context) error {
 	wait := time.Duration(r.rng.Int64N(int64(maxPause)))
 	if r.rng.IntN(5) < 2 {
 		s, err := newStorm(r.rng, r.lab)
@@ -192,7 +215,7 @@ func (r *run) inspect(ctx context.Context) (err error) {
 	if r.stats.fsck, err = r.registry.fsck(ctx); err != nil {
 		return err
 	}
-	if r.stats.expired, err = r.registry.expire(ctx); err != nil {
+	if r.stats.expired, err = r.registry.expireAll(ctx); err != nil {
 		return err
 	}
 	for _, c := range r.clients {
@@ -206,8 +229,13 @@ func (r *run) inspect(ctx context.Context) (err error) {
 		return fmt.Errorf("violation: after berth gc there are %d blobs and %d orphans, before there were %d and %d",
 			again.Blobs, again.Orphans, r.stats.fsck.Blobs, r.stats.fsck.Orphans)
 	}
-	if err := r.start(ctx); err != nil {
+	if r.registry.cluster != nil {
+		if r.stats.swept, err = r.registry.swept(again); err != nil {
+			return err
+		}
+	}
+	if err := r.startAll(ctx); err != nil {
 		return err
 	}
-	return errors.Join(r.verify(ctx, true), r.registry.berth.Stop())
+	return errors.Join(r.verify(ctx, true), r.registry.stop())
 }

@@ -71,7 +71,8 @@ func (m *model) closeOpen(op *operation) {
 	m.settled[op.kind][[...]string{acknowledged: "took effect", refused: "did not", doubtful: "either"}[op.outcome]]++
 }
 
-// parked is the moment to settle as of: it ticks once, when no operation is under way.
+// parked is the moment to settle as of: it ticks when no operation is under way, and nothing can come of those that were
+// abandoned any more.
 func (m *model) parked() (moment, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,6 +80,10 @@ func (m *model) parked() (moment, error) {
 		if op.outcome == underway {
 			return 0, fmt.Errorf("a bug in this program: %s although all clients rest", op)
 		}
+	}
+	m.now++
+	for op := range m.open {
+		op.end = min(op.end, m.now)
 	}
 	m.now++
 	return m.now, nil

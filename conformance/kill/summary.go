@@ -6,15 +6,20 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // stats is what a run counts besides what the model counts.
 type stats struct {
 	began      time.Time
+	mu         sync.Mutex // of starts
 	kills      int
 	earlyKills int // of processes that were still starting
 	storms     int // kills out of a storm
+	pauses     int // of replicas
+	rounds     int // of kills and pauses
+	hungUp     int // replicas that were killed because nobody knew what they were still at
 	starts     []time.Duration
 	verified   int   // verifications
 	complete   int   // of everything
@@ -22,6 +27,7 @@ type stats struct {
 	final      tally // the last complete one
 	fsck       fsckReport
 	expired    int // uploads given up at the end
+	swept      sweep
 }
 
 // add counts a verification.
@@ -42,7 +48,12 @@ func (s *stats) add(t tally, everything bool) {
 func (r *run) print(w io.Writer) {
 	s := &r.stats
 	fmt.Fprintf(w, "seed %d, %d clients, %v\n", r.options.seed, r.options.clients, time.Since(s.began).Round(time.Second))
-	if !r.options.model {
+	switch {
+	case r.options.model:
+	case r.registry.replicated():
+		fmt.Fprintf(w, "%d replicas; kills: %d; pauses: %d; both out of %d storms; %d more kills after clients had hung up, %d while berth was starting; %d starts\n",
+			r.options.replicas, s.kills, s.pauses, s.storms, s.hungUp, s.earlyKills, len(s.starts))
+	default:
 		fmt.Fprintf(w, "kills: %d, of them %d out of a storm; %d more while berth was starting; %d starts\n",
 			s.kills, s.storms, s.earlyKills, len(s.starts))
 	}
@@ -61,6 +72,9 @@ func (r *run) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "fsck --deep: %d losses, %d orphans; %d blobs (%d MiB) and %d manifests in %d objects; %d uploads given up\n",
 		s.fsck.Losses, s.fsck.Orphans, s.fsck.Blobs, s.fsck.Bytes>>20, s.fsck.Manifests, s.fsck.Objects, s.expired)
+	if r.registry.cluster != nil {
+		fmt.Fprintf(w, "after that: %s\n", s.swept)
+	}
 }
 
 // printOperations writes how often each kind of operation had each outcome.
@@ -88,7 +102,7 @@ func (m *model) printSettled(w io.Writer) {
 	if len(m.settled) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "changes that a kill cut off:")
+	fmt.Fprintln(w, "changes that got no answer:")
 	for _, kind := range slices.Sorted(maps.Keys(m.settled)) {
 		n := m.settled[kind]
 		fmt.Fprintf(w, "  %-15s %d took effect, %d did not, %d cannot be told\n", kind, n["took effect"], n["did not"], n["either"])

@@ -25,7 +25,15 @@ type upload struct {
 
 	ending *operation // the PUT or DELETE that a kill cut off, until it is settled
 	shaky  bool       // a kill came when it was being ended, so that its bytes may be elsewhere already
+
+	// Of replicas, one may still be at a request that got no answer or was cut off, when another goes on.
+	busy bool // so it answers that it is at it
+	torn bool // and may end the upload, or what others put into it, at any time
 }
+
+// several reports whether there are several replicas. Then every chunk says where it begins, as it may be taken when
+// another replica has gone on.
+func (u *upload) several() bool { return u.client.registry.replicated() }
 
 // startUpload opens an upload. Until it has ended it is in the client's list.
 func (c *client) startUpload(r *repository, x content) (*upload, error) {
@@ -116,7 +124,7 @@ func (u *upload) patch(n int) error {
 // send sends n bytes from offset on, which the registry may refuse if it is not certain that it stands there.
 func (u *upload) send(offset, n int, certain bool) (taken bool, err error) {
 	header := map[string]string{"Content-Type": octets["Content-Type"]}
-	if !certain || u.client.rng.IntN(2) == 0 {
+	if !certain || u.several() || u.client.rng.IntN(2) == 0 {
 		header["Content-Range"] = fmt.Sprintf("%d-%d", offset, offset+n-1)
 	}
 	a, err := u.client.call(request{
@@ -138,8 +146,10 @@ func (u *upload) send(offset, n int, certain bool) (taken bool, err error) {
 		},
 	})
 	switch {
-	case errors.Is(err, errDied):
+	case errors.Is(err, errNoAnswer):
 		u.high = max(u.high, offset+n)
+		u.torn = u.torn || u.several()
+		u.busy = u.torn
 	case err == nil && a.status == http.StatusAccepted:
 		u.low, u.high, u.shaky = offset+n, offset+n, false
 		return true, nil
@@ -152,9 +162,9 @@ func (u *upload) send(offset, n int, certain bool) (taken bool, err error) {
 // judgeRefusal reads what a chunk may be refused with.
 func (u *upload) judgeRefusal(a response, certain bool) verdict {
 	switch {
-	case a.status == http.StatusRequestedRangeNotSatisfiable && !certain:
+	case a.status == http.StatusRequestedRangeNotSatisfiable && (!certain || u.busy):
 		return no()
-	case a.status == http.StatusNotFound && u.shaky && a.code() == "BLOB_UPLOAD_UNKNOWN":
+	case a.status == http.StatusNotFound && (u.shaky || u.torn) && a.code() == "BLOB_UPLOAD_UNKNOWN":
 		return no()
 	}
 	return unexpected(a)
@@ -164,7 +174,7 @@ func (u *upload) judgeRefusal(a response, certain bool) verdict {
 func (u *upload) finish(n int) error {
 	x := u.content
 	header := map[string]string{"Content-Type": octets["Content-Type"]}
-	if n > 0 && u.client.rng.IntN(2) == 0 {
+	if n > 0 && (u.several() || u.client.rng.IntN(2) == 0) {
 		header["Content-Range"] = fmt.Sprintf("%d-%d", u.low, u.low+n-1)
 	}
 	a, err := u.client.call(request{
@@ -180,10 +190,11 @@ func (u *upload) finish(n int) error {
 			}
 			return u.judgeRefusal(a, true)
 		},
+		late: judgeLateEnd,
 	})
 	switch {
-	case errors.Is(err, errDied):
-		u.ending = a.op
+	case errors.Is(err, errNoAnswer):
+		u.unanswered(a.op)
 	case err == nil && a.status == http.StatusCreated:
 		u.end()
 	case err == nil:
@@ -192,9 +203,29 @@ func (u *upload) finish(n int) error {
 	return err
 }
 
+// judgeLateEnd reads the answer to the end of an upload with which its client may have gone on elsewhere.
+func judgeLateEnd(a response) verdict {
+	switch {
+	case a.status == http.StatusCreated:
+		return done()
+	case a.status == http.StatusRequestedRangeNotSatisfiable, a.status == http.StatusNotFound && a.code() == "BLOB_UPLOAD_UNKNOWN":
+		return no()
+	}
+	return unexpected(a)
+}
+
+// unanswered notes that the end of the upload got no answer.
+func (u *upload) unanswered(op *operation) {
+	if u.several() {
+		u.busy, u.torn, u.high = true, true, u.content.size // what had arrived of the end may be kept
+		return
+	}
+	u.ending = op
+}
+
 // cancel ends the upload without a blob.
 func (u *upload) cancel() error {
-	uncertain := u.high > u.low
+	uncertain := u.high > u.low || u.busy
 	a, err := u.client.call(request{
 		kind:   "DELETE upload",
 		method: http.MethodDelete,
@@ -205,14 +236,16 @@ func (u *upload) cancel() error {
 				return done()
 			case a.status == http.StatusRequestedRangeNotSatisfiable && uncertain:
 				return no()
+			case a.status == http.StatusNotFound && u.torn:
+				return no()
 			}
 			return unexpected(a)
 		},
 	})
 	switch {
-	case errors.Is(err, errDied):
-		u.ending = a.op
-	case err == nil && a.status == http.StatusNoContent:
+	case errors.Is(err, errNoAnswer):
+		u.unanswered(a.op)
+	case err == nil && a.status != http.StatusRequestedRangeNotSatisfiable:
 		u.end()
 	}
 	return err

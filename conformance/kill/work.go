@@ -75,7 +75,7 @@ func (c *client) newImage(r *repository, artifactType string, subject *manifest)
 	var layers []content
 	whole := true
 	for range c.rng.IntN(4) {
-		x := randomContent(c.rng)
+		x := randomContent(c.rng, c.parts)
 		if c.rng.IntN(3) == 0 {
 			x = c.popular[c.rng.IntN(len(c.popular))]
 		}
@@ -264,10 +264,10 @@ func (c *client) removeBlob(r *repository) error {
 }
 
 // makePopular is what everybody pushes.
-func makePopular(rng *rand.Rand, l *library) []content {
+func makePopular(rng *rand.Rand, l *library, parts bool) []content {
 	all := make([]content, 24)
 	for i := range all {
-		all[i] = randomContent(rng)
+		all[i] = randomContent(rng, parts)
 		l.add(all[i])
 	}
 	return all

@@ -33,22 +33,14 @@ type Cluster struct {
 
 // Start starts everything, with its data and logs in dir, which must be there.
 func Start(ctx context.Context, dir string, o Options) (c *Cluster, err error) {
-	if o.Replicas == 0 {
-		o.Replicas = 3
+	if c, err = StartEmpty(ctx, dir, o); err != nil {
+		return c, err
 	}
-	c = &Cluster{dir: dir, opts: o}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())
 		}
 	}()
-	if c.Postgres, err = StartPostgres(ctx, filepath.Join(dir, "postgres")); err != nil {
-		return c, err
-	}
-	if c.S3, err = StartS3(ctx, filepath.Join(dir, "s3")); err != nil {
-		return c, err
-	}
-	c.Replicas = make([]*server.Berth, o.Replicas)
 	if err := c.startAll(ctx); err != nil {
 		return c, err
 	}
@@ -57,6 +49,21 @@ func Start(ctx context.Context, dir string, o Options) (c *Cluster, err error) {
 		addrs[i] = r.Addr
 	}
 	c.Front, err = StartFront(addrs)
+	return c, err
+}
+
+// StartEmpty starts what berth needs, and no replica of it yet.
+func StartEmpty(ctx context.Context, dir string, o Options) (c *Cluster, err error) {
+	if o.Replicas == 0 {
+		o.Replicas = 3
+	}
+	c = &Cluster{dir: dir, opts: o, Replicas: make([]*server.Berth, o.Replicas)}
+	if c.Postgres, err = StartPostgres(ctx, filepath.Join(dir, "postgres")); err == nil {
+		c.S3, err = StartS3(ctx, filepath.Join(dir, "s3"))
+	}
+	if err != nil {
+		err = errors.Join(err, c.Stop())
+	}
 	return c, err
 }
 

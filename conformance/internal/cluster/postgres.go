@@ -10,7 +10,9 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 
 	"berth/conformance/internal/server"
 )
@@ -91,6 +93,41 @@ func (p *Postgres) Run(ctx context.Context) (err error) {
 		},
 	})
 	return err
+}
+
+// Query runs a statement and returns what it answers, without titles and lines.
+func (p *Postgres) Query(ctx context.Context, statement string) (string, error) {
+	host, port, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, "psql"), "-XAtq", "-h", host, "-p", port, "-U", "postgres", "-c", statement, "postgres")
+	out, err := cmd.Output()
+	if err != nil {
+		var ended *exec.ExitError
+		if errors.As(err, &ended) {
+			err = fmt.Errorf("%w: %s", err, ended.Stderr)
+		}
+		return "", fmt.Errorf("psql: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// Rest waits until the server is not at anything: neither for those connected nor for those that have died.
+func (p *Postgres) Rest(ctx context.Context) error {
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		busy, err := p.Query(ctx, "SELECT count(*) FROM pg_stat_activity"+
+			" WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state <> 'idle'")
+		if err != nil {
+			return err
+		}
+		if busy == "0" {
+			return nil
+		}
+		if time.Since(began) > 30*time.Second {
+			return fmt.Errorf("PostgreSQL is still at %s transactions although nobody has asked for any in 30 seconds", busy)
+		}
+	}
 }
 
 // Stop ends the server, cutting off those connected: SIGTERM would wait for them.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"berth/registry"
+	"berth/storage/blob"
 	"berth/storage/meta"
 )
 
@@ -20,6 +21,13 @@ type Expired struct {
 // ExpireUploads removes uploads that nothing has been added to since before, and
 // tells done of each. With dryRun it only tells.
 func (e *Engine) ExpireUploads(ctx context.Context, before time.Time, dryRun bool, done func(Expired)) error {
+	if err := e.expireIdle(ctx, before, dryRun, done); err != nil || dryRun {
+		return err
+	}
+	return e.discardStrays(ctx, before)
+}
+
+func (e *Engine) expireIdle(ctx context.Context, before time.Time, dryRun bool, done func(Expired)) error {
 	const step = 100
 	for last := registry.UploadID(""); ; {
 		idle, err := e.meta.IdleUploads(ctx, before, last, step)
@@ -55,4 +63,42 @@ func (e *Engine) expireUpload(ctx context.Context, u meta.Upload) error {
 	}
 	defer e.release(u.ID)
 	return e.dropUpload(context.WithoutCancel(ctx), u)
+}
+
+// discardStrays discards what was begun for uploads that are over. A server that dies
+// between beginning an object and noting it leaves such a thing, and so does one that
+// stood still while another ended the upload.
+func (e *Engine) discardStrays(ctx context.Context, before time.Time) error {
+	store, ok := e.blobs.(blob.Sweeper)
+	if !ok {
+		return nil
+	}
+	var strays []blob.Key
+	for o, err := range store.Unfinished(ctx) {
+		if err != nil {
+			return storageError(err)
+		}
+		if o.ChangedAt.Before(before) {
+			strays = append(strays, o.Key)
+		}
+	}
+	if len(strays) == 0 {
+		return nil
+	}
+	// The row of an upload is there before its object is begun. Once it is gone nobody can
+	// make a blob of what is unfinished.
+	known, err := e.meta.UploadKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, key := range strays {
+		if known[key] {
+			continue
+		}
+		if err := e.blobs.Discard(ctx, key, nil); err != nil {
+			return storageError(err)
+		}
+		e.log.InfoContext(ctx, "removed what a server had begun of an upload that is over", "key", key)
+	}
+	return nil
 }

@@ -140,6 +140,14 @@ func Room(ctx context.Context, s Store, n int64) error {
 	return nil
 }
 
+// Sweeper is a store in which a writer that dies can leave behind what no state tells of.
+type Sweeper interface {
+	// Unfinished yields the unfinished objects, as All does, without a walk over the
+	// others. An object that was committed nevertheless may be among them: what somebody
+	// else had begun of it, which Discard removes.
+	Unfinished(ctx context.Context) iter.Seq2[Object, error]
+}
+
 // Object is an entry of [Store.All].
 type Object struct {
 	Key       Key

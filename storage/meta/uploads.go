@@ -72,6 +72,16 @@ func (q queries) IdleUploads(ctx context.Context, before time.Time, last registr
 		micros(before), string(last), limit)
 }
 
+// UploadKeys is the keys of all uploads.
+func (q queries) UploadKeys(ctx context.Context) (map[blob.Key]bool, error) {
+	keys, err := collect(ctx, q.run, scanOne[blob.Key], `SELECT object_key FROM uploads`)
+	known := make(map[blob.Key]bool, len(keys))
+	for _, key := range keys {
+		known[key] = true
+	}
+	return known, err
+}
+
 func scanUpload(rows *sql.Rows) (u Upload, err error) {
 	var started, updated int64
 	err = rows.Scan(&u.ID, &u.Repo, &u.Key, &u.Algorithm, &u.Received, &u.Begun, &u.Revision, &started, &updated)

@@ -56,7 +56,10 @@ type Store struct {
 	ctx  context.Context // of the work; done when Close has waited long enough
 }
 
-var _ blob.Store = (*Store)(nil)
+var (
+	_ blob.Store   = (*Store)(nil)
+	_ blob.Sweeper = (*Store)(nil)
+)
 
 // Open returns the store in a bucket. The bucket is not asked for anything: it may be
 // unreachable for now.

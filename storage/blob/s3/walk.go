@@ -67,6 +67,11 @@ func (s *Store) All(ctx context.Context) iter.Seq2[blob.Object, error] {
 	}
 }
 
+// Unfinished lists the uploads alone, of which there are few.
+func (s *Store) Unfinished(ctx context.Context) iter.Seq2[blob.Object, error] {
+	return func(yield func(blob.Object, error) bool) { s.allUnfinished(ctx, yield) }
+}
+
 // allUnfinished yields the uploads, those of one name as one object, and reports whether
 // to go on.
 func (s *Store) allUnfinished(ctx context.Context, yield func(blob.Object, error) bool) bool {

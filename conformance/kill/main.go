@@ -10,13 +10,21 @@
 //
 // Kills do not lose what the kernel has taken from the process, so this says nothing about fsync.
 //
+// With -replicas 3 there are three processes on PostgreSQL and a bucket, and the clients take another one for each request.
+// One, some or all are killed, or stand still for up to some seconds, while the others go on. A client waits only so
+// long for a replica that stands still. Then it goes on with the others, and the model allows that what it had asked for
+// is done later: until the answer comes, if the client has left the line open, or else until that replica is dead, and
+// PostgreSQL has nothing to do. In the end all unfinished uploads are given up, and nothing may lie in the bucket that is
+// not known, unfinished multipart uploads included.
+//
 // With -model nothing is killed: berth's answers are compared with the model's, step by step. With one client the model
 // knows everything, so each status has to be exactly right, and the same seed does the same again.
 //
 // The files, from the bottom: cell.go, operation.go, model.go and settle.go are the model; content.go and manifest.go
 // make what is pushed; http.go and client.go ask for things, and blobs.go, uploads.go, range.go, manifests.go,
 // lists.go and probes.go say what each request does and what its answers mean; work.go and storm.go choose among them;
-// process.go, run.go, verify.go, fsck.go and summary.go are the life around it.
+// patience.go is what clients do when a replica stands still; process.go, run.go, round.go, verify.go and summary.go are
+// the life around it.
 package main
 
 import (

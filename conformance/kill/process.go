@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"berth/conformance/internal/audit"
 	"berth/conformance/internal/cluster"
 	"berth/conformance/internal/server"
 )
@@ -44,18 +45,18 @@ func (r *registry) prepare(ctx context.Context, replicas int) (err error) {
 	return err
 }
 
-func (r *registry) data() string { return filepath.Join(r.dir, "data") }
-func (r *registry) log() string  { return filepath.Join(r.dir, "berth.log") }
+func (r *registry) folder() string { return filepath.Join(r.dir, "data") }
+func (r *registry) log() string    { return filepath.Join(r.dir, "berth.log") }
 
 // replicated reports whether there are several processes.
 func (r *registry) replicated() bool { return len(r.running) > 1 }
 
-// flags lead any command of berth to the data.
-func (r *registry) flags() []string {
+// data is what the processes serve.
+func (r *registry) data() audit.Data {
 	if r.cluster != nil {
-		return r.cluster.Flags()
+		return audit.Data{Berth: r.binary, Flags: r.cluster.Flags(), Objects: r.cluster.S3.Folder()}
 	}
-	return []string{"--data", r.data()}
+	return audit.Data{Berth: r.binary, Flags: []string{"--data", r.folder()}, Objects: filepath.Join(r.folder(), "blobs")}
 }
 
 // alive is the processes that have not been killed.
@@ -78,7 +79,7 @@ func (r *registry) start(ctx context.Context, number int) (took time.Duration, e
 	for range 3 {
 		began := time.Now()
 		if r.cluster == nil {
-			p.Berth, err = server.StartBerth(ctx, r.binary, r.data(), server.Options{Log: r.log(), Poll: time.Millisecond})
+			p.Berth, err = server.StartBerth(ctx, r.binary, r.folder(), server.Options{Log: r.log(), Poll: time.Millisecond})
 		} else {
 			err = r.cluster.StartReplica(ctx, number)
 			p.Berth = r.cluster.Replicas[number]
@@ -145,7 +146,7 @@ func (r *registry) killEarly(ctx context.Context, after time.Duration) error {
 	p, err := server.Start(ctx, server.Command{
 		Name: "berth",
 		Path: r.binary,
-		Args: append([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", ""}, r.flags()...),
+		Args: append([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", ""}, r.data().Flags...),
 		Env:  []string{"BERTH_ADMIN_PASSWORD=" + server.Password},
 		Log:  r.log(),
 	})

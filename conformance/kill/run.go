@@ -212,16 +212,17 @@ func (r *run) verify(ctx context.Context, everything bool) error {
 
 // inspect has berth check its folder, gives up all uploads, checks again and looks at everything for a last time.
 func (r *run) inspect(ctx context.Context) (err error) {
-	if r.stats.fsck, err = r.registry.fsck(ctx); err != nil {
+	data := r.registry.data()
+	if r.stats.fsck, err = data.Fsck(ctx); err != nil {
 		return err
 	}
-	if r.stats.expired, err = r.registry.expireAll(ctx); err != nil {
+	if r.stats.expired, err = data.Expire(ctx); err != nil {
 		return err
 	}
 	for _, c := range r.clients {
 		c.uploads = nil
 	}
-	again, err := r.registry.fsck(ctx)
+	again, err := data.Fsck(ctx)
 	if err != nil {
 		return fmt.Errorf("after berth gc: %w", err)
 	}
@@ -230,7 +231,7 @@ func (r *run) inspect(ctx context.Context) (err error) {
 			again.Blobs, again.Orphans, r.stats.fsck.Blobs, r.stats.fsck.Orphans)
 	}
 	if r.registry.cluster != nil {
-		if r.stats.swept, err = r.registry.swept(again); err != nil {
+		if r.stats.swept, err = data.Swept(again); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"berth/conformance/internal/audit"
 )
 
 // stats is what a run counts besides what the model counts.
@@ -25,9 +27,9 @@ type stats struct {
 	complete   int   // of everything
 	looked     int   // facts that were looked at, in all of them
 	final      tally // the last complete one
-	fsck       fsckReport
+	fsck       audit.Report
 	expired    int // uploads given up at the end
-	swept      sweep
+	swept      audit.Bucket
 }
 
 // add counts a verification.

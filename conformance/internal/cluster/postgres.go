@@ -102,6 +102,7 @@ func (p *Postgres) Query(ctx context.Context, statement string) (string, error) 
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, "psql"), "-XAtq", "-h", host, "-p", port, "-U", "postgres", "-c", statement, "postgres")
+	cmd.Env = append(os.Environ(), "PGOPTIONS=-c default_transaction_read_only=off") // whatever the server is set to
 	out, err := cmd.Output()
 	if err != nil {
 		var ended *exec.ExitError

@@ -81,6 +81,11 @@ func outcomeUnknown(err error) bool {
 		// The server says so while it goes down, of a commit that may be in its log.
 		return server.Code == "57P01" || server.Code == "57P02" || strings.HasPrefix(server.Code, "08")
 	}
+	// The driver has but one word for a connection that was closed before a statement and
+	// for one that broke while its answer was waited for, and calls that safe.
+	if errors.Is(err, pgconn.ErrConnClosed) {
+		return true
+	}
 	return !pgconn.SafeToRetry(err) && !errors.Is(err, sql.ErrTxDone)
 }
 

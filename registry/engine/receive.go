@@ -286,7 +286,7 @@ func storageError(err error) error {
 	switch {
 	case errors.Is(err, blob.ErrFull):
 		return errors.Join(registry.ErrStorageFull, err)
-	case errors.Is(err, blob.ErrUnavailable):
+	case errors.Is(err, blob.ErrUnavailable), errors.Is(err, context.DeadlineExceeded): // some stores have limits of their own
 		return errors.Join(registry.ErrUnavailable.With("the registry's storage does not answer; try again shortly"), err)
 	}
 	return err

@@ -146,6 +146,10 @@ func (e *Engine) PutBlob(ctx context.Context, repo registry.Name, c registry.Chu
 			e.log.WarnContext(ctx, "a failed upload waits for its expiry", "upload", u.ID, "error", cleanup)
 		}
 	}
+	if errors.Is(err, registry.ErrUploadUnknown) || errors.Is(err, registry.ErrRangeInvalid) {
+		// The client has not heard of an upload.
+		err = fmt.Errorf("%w: %v", registry.ErrUnavailable.With("the registry could not keep all of the blob; try again"), err)
+	}
 	return desc, err
 }
 

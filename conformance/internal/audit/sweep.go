@@ -25,10 +25,13 @@ func (d Data) Swept(known Report) (b Bucket, err error) {
 			return err
 		}
 		path, err = filepath.Rel(d.Objects, path)
-		if strings.HasPrefix(path, ".sgwtmp") { // where versitygw keeps them
-			b.Parts = append(b.Parts, path)
-		} else {
+		switch {
+		case !strings.HasPrefix(path, ".sgwtmp"): // where versitygw keeps them
 			b.Objects++
+		case strings.Contains(path, ".inprogress/"):
+			// It was killed when it had made an object of them, and forgets them.
+		default:
+			b.Parts = append(b.Parts, path)
 		}
 		return err
 	})

@@ -69,8 +69,17 @@ e2e: build ## drive berth with docker, podman, skopeo, containerd, helm, cosign 
 	cd conformance/clients && BERTH_E2E=1 BERTH_E2E_REPLICAS=3 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -timeout 20m
 
 .PHONY: kill
-kill: build ## kill berth at random moments and look for losses
+kill: build ## kill berth at random moments, alone and as three replicas, and look for losses
 	go run ./conformance/kill -berth $(BERTH)
+	go run ./conformance/kill -berth $(BERTH) -replicas 3 -kills 60
+
+.PHONY: chaos
+chaos: build ## have S3 and PostgreSQL fail in many ways under three replicas
+	go run ./conformance/chaos -berth $(BERTH)
+
+.PHONY: chaos-smoke
+chaos-smoke: build ## half of that, and with shorter faults
+	go run ./conformance/chaos -berth $(BERTH) -quick
 
 .PHONY: bench
 bench: build ## measure berth beside CNCF Distribution and a bare loop

@@ -1,7 +1,7 @@
 // Command chaos looks for what berth does when S3 or PostgreSQL fail it.
 //
 //	go run ./conformance/chaos -berth bin/berth              # all scenarios, some five minutes
-//	go run ./conformance/chaos -berth bin/berth -quick       # shorter faults
+//	go run ./conformance/chaos -berth bin/berth -quick       # half of them, and shorter
 //	go run ./conformance/chaos -berth bin/berth -run 's3'    # those whose name matches
 //
 // Each scenario starts PostgreSQL, an S3 server and replicas of berth, with a proxy before either server that can do
@@ -45,7 +45,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.berth, "berth", "bin/berth", "the berth `binary`")
-	flag.BoolVar(&o.quick, "quick", false, "shorten the faults")
+	flag.BoolVar(&o.quick, "quick", false, "shorten the faults, and leave out those that are like others")
 	flag.StringVar(&o.only, "run", "", "run the scenarios whose name matches this `expression`")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "where chance begins")
 	flag.StringVar(&o.keep, "data", "", "a `folder` for the data and logs of the scenarios, which stay there")
@@ -84,7 +84,7 @@ func run(ctx context.Context, o options) error {
 	var table table
 	var failures []error
 	for i, s := range scenarios {
-		if !only.MatchString(s.name) || ctx.Err() != nil {
+		if !only.MatchString(s.name) || o.quick && s.thorough || ctx.Err() != nil {
 			continue
 		}
 		t := &trial{scenario: s, options: o, dir: filepath.Join(dir, fmt.Sprintf("%02d", i)), seed: o.seed + uint64(i)<<32}

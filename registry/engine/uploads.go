@@ -71,7 +71,25 @@ func (e *Engine) FinishUpload(ctx context.Context, repo registry.Name, id regist
 	if err != nil {
 		return registry.Descriptor{}, err
 	}
-	return describe(b), e.publish(context.WithoutCancel(ctx), r.upload, b)
+	return describe(b), e.publishOrRetract(context.WithoutCancel(ctx), r.upload, b)
+}
+
+// publishOrRetract publishes b. If another server has cancelled the upload, or ended it
+// otherwise, while this one stood still, it may have removed the object before this one
+// made it. Then nothing leads to it any more.
+func (e *Engine) publishOrRetract(ctx context.Context, u meta.Upload, b meta.Blob) error {
+	err := e.publish(ctx, u, b)
+	if !errors.Is(err, registry.ErrUploadUnknown) || b.Key == "" {
+		return err
+	}
+	named, findErr := e.meta.IsObject(ctx, b.Key)
+	if findErr == nil && !named {
+		findErr = storageError(e.blobs.Delete(ctx, b.Key))
+	}
+	if findErr != nil {
+		e.log.WarnContext(ctx, "the object of a cancelled upload stays behind; berth fsck lists it", "key", b.Key, "error", findErr)
+	}
+	return err
 }
 
 // commit ends the object. Where other servers may have the same upload in hands, only

@@ -75,6 +75,17 @@ func (q queries) FindBlob(ctx context.Context, d digest.Digest) (Blob, error) {
 	return b, err
 }
 
+// IsObject reports whether the bytes of a blob lie in the object key. It looks at all
+// blobs, and is asked only after a push went wrong.
+func (q queries) IsObject(ctx context.Context, key blob.Key) (bool, error) {
+	var one int
+	err := q.run.get(ctx, `SELECT 1 FROM blobs WHERE object_key = ? LIMIT 1`, []any{string(key)}, &one)
+	if isNone(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // BlobContent returns the bytes of a small blob. Errors: ErrBlobUnknown.
 func (q queries) BlobContent(ctx context.Context, d digest.Digest) ([]byte, error) {
 	var content []byte

@@ -22,7 +22,7 @@ type scenario struct {
 // hasty makes berth give up a request to S3 soon, so that it shows within the bound what it does then.
 const hasty = "timeout=2s"
 
-const usual = 5 * time.Second
+const usual = 4 * time.Second
 
 var scenarios = []scenario{
 	{name: "no fault", thorough: true, lasts: usual, fault: nothing},

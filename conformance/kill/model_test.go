@@ -90,6 +90,31 @@ func TestDoubtful(t *testing.T) {
 	}
 }
 
+// TestAbandoned is done when others have looked and done more, but not after all has come to rest.
+func TestAbandoned(t *testing.T) {
+	s := newScript(t)
+	s.move("t", "old")
+	s.m.abandon(s.begin(change{s.repo.tags["t"], set, "late"}))
+	if !s.look("t", "old") {
+		t.Error("what was abandoned must have been done at once")
+	}
+	s.move("t", "new")
+	if s.look("t", "old") || !s.look("t", "new") || !s.look("t", "late") {
+		t.Error("what was abandoned cannot be done late")
+	}
+	asOf, err := s.m.parked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.look("t", "late") || s.m.settle(asOf) != nil {
+		t.Fatal("what was done late is impossible")
+	}
+	s.move("t", "newest")
+	if s.look("t", "late") {
+		t.Error("what has been settled is done again")
+	}
+}
+
 // TestDeletedManifestTakesItsTags also says that it takes no others.
 func TestDeletedManifestTakesItsTags(t *testing.T) {
 	s := newScript(t)

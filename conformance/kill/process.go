@@ -123,9 +123,8 @@ func (p *process) kill() error {
 	return kill(p.Process)
 }
 
-// pause stops the process for a while, unless it is killed meanwhile.
+// pause stops the process for a while, unless it is killed meanwhile. The caller has counted that it begins.
 func (p *process) pause(ctx context.Context, d time.Duration) error {
-	p.pauses.Add(1)
 	defer p.pauses.Add(1)
 	err := p.signal(syscall.SIGSTOP)
 	if err == nil {

@@ -17,17 +17,17 @@ const (
 // round lets the clients work while replicas are killed, or paused for a while, one after another or several at once.
 // Then all are there again, and everything that may still happen is waited for and verified.
 func (r *run) round(ctx context.Context) error {
-	var hurt sync.WaitGroup
-	defer hurt.Wait()
+	var healing sync.WaitGroup
+	defer healing.Wait()
 	for range 1 + r.rng.IntN(3) {
 		if err := r.wait(ctx); err != nil {
 			return err
 		}
-		if err := r.hurt(ctx, &hurt); err != nil {
+		if err := r.hurt(ctx, &healing); err != nil {
 			return err
 		}
 	}
-	hurt.Wait()
+	healing.Wait()
 	r.gate.Lock()
 	defer r.gate.Unlock()
 	r.storm.Store(nil)
@@ -47,7 +47,7 @@ func (r *run) round(ctx context.Context) error {
 }
 
 // hurt kills or pauses some replicas and sees to it that they are back after a while. Mostly it is one, sometimes all.
-func (r *run) hurt(ctx context.Context, hurt *sync.WaitGroup) error {
+func (r *run) hurt(ctx context.Context, healing *sync.WaitGroup) error {
 	alive := r.registry.alive()
 	if len(alive) == 0 {
 		return nil
@@ -65,8 +65,9 @@ func (r *run) hurt(ctx context.Context, hurt *sync.WaitGroup) error {
 		if pause {
 			if p.pauses.Load()%2 == 0 {
 				r.stats.pauses++
+				p.pauses.Add(1)
 				d := r.someTime(maxStandstill)
-				hurt.Go(func() { r.failWith(p.pause(ctx, d)) })
+				healing.Go(func() { r.failWith(p.pause(ctx, d)) })
 			}
 			continue
 		}
@@ -75,7 +76,7 @@ func (r *run) hurt(ctx context.Context, hurt *sync.WaitGroup) error {
 		}
 		r.stats.kills++
 		d, early := r.someTime(maxAbsence), r.rng.IntN(6) == 0
-		hurt.Go(func() { r.failWith(r.comeBack(ctx, p.number, d, early)) })
+		healing.Go(func() { r.failWith(r.comeBack(ctx, p.number, d, early)) })
 	}
 	return nil
 }

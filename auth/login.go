@@ -9,6 +9,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"berth/auth/internal/recent"
 	"berth/registry"
 )
@@ -29,6 +31,8 @@ type Login struct {
 	throttle *throttle
 	key      []byte // of the HMAC; lives as long as the process
 	verified *recent.Map[[sha256.Size]byte, verified]
+
+	verifying singleflight.Group // guesses
 }
 
 // verified is a credential that was right.
@@ -82,24 +86,47 @@ func (l *Login) check(ctx context.Context, name, password, address string) (Prin
 	return Principal{Name: name, Kind: id.account.Kind, Credential: id.fingerprint}, nil
 }
 
-// verify hashes the password, unless too many before it were wrong.
+// verify hashes the password, unless too many before it were wrong. Those who send the
+// same one at the same moment, as all clients of a server that has just started, share
+// one hash and are counted once: it is one guess.
 func (l *Login) verify(ctx context.Context, id *identity, name, password, address string) error {
-	now := l.access.options.Clock()
 	p := pair{account: name, address: network(address)}
-	if err := l.throttle.begin(p, now); err != nil {
-		return err
+	sum := l.sum(name, password)
+	guess := id.fingerprint + "\x00" + p.address + "\x00" + string(sum[:])
+	answer := l.verifying.DoChan(guess, func() (any, error) {
+		// One who goes away must not take the others along.
+		return l.try(context.WithoutCancel(ctx), id, p, sum, password)
+	})
+	select {
+	case a := <-answer:
+		if a.Err != nil {
+			return a.Err
+		}
+		if right, _ := a.Val.(bool); !right {
+			return Unauthenticated(NoReason, errCredentials)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	right, err := checkPassword(ctx, id.account.PasswordHash, password)
+}
+
+// try is one guess.
+func (l *Login) try(ctx context.Context, id *identity, p pair, sum [sha256.Size]byte, password string) (right bool, err error) {
+	now := l.access.options.Clock()
+	if err := l.throttle.begin(p, now); err != nil {
+		return false, err
+	}
+	right, err = checkPassword(ctx, id.account.PasswordHash, password)
 	if err != nil {
 		l.throttle.succeed(p, now, false) // nothing was tried
-		return err
+		return false, err
 	}
-	if !right {
-		return Unauthenticated(NoReason, errCredentials)
+	if right {
+		l.throttle.succeed(p, now, true)
+		l.verified.Put(sum, verified{id.fingerprint, now.Add(rememberFor)})
 	}
-	l.throttle.succeed(p, now, true)
-	l.verified.Put(l.sum(name, password), verified{id.fingerprint, now.Add(rememberFor)})
-	return nil
+	return right, nil
 }
 
 // remembers reports whether the credential was right before and the account still

@@ -118,6 +118,24 @@ func TestLoginOfNobodyTakesAsLong(t *testing.T) {
 	}
 }
 
+// TestLoginsTogether has many clients of one account log in at the same moment, as after
+// a start of the server. The password is right, so nobody is told of failed logins.
+func TestLoginsTogether(t *testing.T) {
+	w := newWorld(t)
+	login := auth.NewLogin(w.access)
+	_, err := w.manager.CreateUser(t.Context(), "alice", password)
+	must(t, err)
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			if _, err := login.Check(t.Context(), "alice", password, "192.0.2.1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestLoginStorm(t *testing.T) {
 	w := newWorld(t)
 	login := auth.NewLogin(w.access)

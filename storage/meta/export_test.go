@@ -93,3 +93,9 @@ func ExpireLeases(ctx context.Context, db *DB) error {
 		return err
 	})
 }
+
+// How findings are judged.
+var (
+	PostgresVersion = postgresVersion
+	Encryption      = encryption
+)

@@ -20,7 +20,7 @@ import (
 const (
 	exitFailed  = 1 // the command could not be done
 	exitUsage   = 2 // the command line or the configuration is wrong
-	exitTrouble = 3 // berth fsck has found losses
+	exitTrouble = 3 // berth fsck has found losses, berth doctor a problem
 )
 
 // version is set by the linker.
@@ -46,6 +46,7 @@ type commands struct {
 	Backup  backupCommand  `cmd:"" help:"Keep what the registry knows, as it is at one moment."`
 	Restore restoreCommand `cmd:"" help:"Make a registry of a backup."`
 	Show    configCommand  `cmd:"" name:"config" help:"Print the settings that serve would use, secrets masked."`
+	Doctor  doctorCommand  `cmd:"" help:"Check whether the registry will run with these settings, which are those of serve, and say what to do."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

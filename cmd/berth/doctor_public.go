@@ -1,0 +1,420 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+	"berth/storage/checkup"
+)
+
+// probeRepository is where the doctor pushes to.
+const probeRepository = "berth-doctor"
+
+// visitor comes to the registry as clients do, through what is in front of it.
+type visitor struct {
+	doctorCommand
+	base   *url.URL
+	client *http.Client
+
+	state *tls.ConnectionState // nil without TLS
+	realm *url.URL
+	token string
+}
+
+// answer is what came back, with the little of a body that is worth reading.
+type answer struct {
+	*http.Response
+	body string
+}
+
+// berths reports whether the registry answered, and not what is in front of it.
+func (a answer) berths() bool {
+	return a.Header.Get("Docker-Distribution-Api-Version") == "registry/2.0"
+}
+
+func (a answer) has(code registry.Code) bool { return strings.Contains(a.body, `"`+string(code)+`"`) }
+
+func (a answer) told() string {
+	return fmt.Sprintf("%s %s is answered %s %s", a.Request.Method, a.Request.URL.Path, a.Status, clip(a.body, 200))
+}
+
+func clip(s string, n int) string {
+	if s = strings.Join(strings.Fields(s), " "); len(s) > n {
+		return s[:n] + "…"
+	}
+	return s
+}
+
+func (cmd doctorCommand) checkPublic(ctx context.Context, checks *checkup.Checks) {
+	const reach, challenge, token, start = "public url", "public challenge", "public token", "public upload"
+	base, err := url.Parse(strings.TrimSuffix(cmd.PublicURL, "/"))
+	if cmd.PublicURL == "" || err != nil || base.Host == "" {
+		checks.Skip(reach, "there is no --public-url")
+		return
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	defer transport.CloseIdleConnections()
+	v := &visitor{doctorCommand: cmd, base: base, client: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	checks.Do(ctx, reach, v.reach)
+	if base.Scheme == "https" {
+		checks.Do(ctx, "public certificate", v.certificate, reach)
+	}
+	checks.Do(ctx, challenge, v.challenge, reach)
+	checks.Do(ctx, token, v.login, challenge)
+	checks.Do(ctx, "public paths", v.paths, challenge)
+	if cmd.User == "" || cmd.Password == "" {
+		checks.Skip(start, "pushes are tried with --user and --password (BERTH_PASSWORD) of an account that may push")
+		return
+	}
+	if !cmd.CreateOnPush {
+		checks.Skip(start, "pushes would need a repository of their own, and --no-create-on-push is set")
+		return
+	}
+	checks.Do(ctx, start, v.upload, token)
+	checks.Do(ctx, "public headers", v.headers, start)
+	checks.DoWithin(ctx, 10*time.Minute, "public body size", v.large, start)
+}
+
+// reach tells of the way to the registry.
+func (v *visitor) reach(ctx context.Context) checkup.Finding {
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: v.base}); err == nil && proxy != nil {
+		return checkup.Fine("%s is reached through the proxy %s of the environment", v.base, proxy.Redacted())
+	}
+	addr, state, err := checkup.Reach(ctx, v.base, nil)
+	var network *net.OpError
+	if errors.As(err, &network) && (errors.Is(err, syscall.ECONNREFUSED) || network.Timeout()) {
+		seen, _ := checkup.Explain(v.base.Host, err, "")
+		return checkup.Bad(seen, "see that the proxy runs; or clients reach it and this machine does not, as a router does not lead back to its own public address (hairpin NAT): then run the doctor elsewhere, or have the name resolve to the inner address here")
+	}
+	if err != nil {
+		return v.failed(err)
+	}
+	v.state = state
+	return checkup.Fine("%s (%s) is reached", v.base, addr)
+}
+
+func (v *visitor) failed(err error) checkup.Finding {
+	seen, advice := checkup.Explain(v.base.Host, err, "serve the certificate with its intermediates (fullchain.pem), or have every client and this machine trust its authority")
+	return checkup.Bad(seen, advice)
+}
+
+func (v *visitor) certificate(context.Context) checkup.Finding {
+	if v.state == nil {
+		return checkup.Fine("seen by the proxy of the environment only")
+	}
+	return checkup.Certificate(v.state.PeerCertificates[0], time.Now())
+}
+
+// ask makes a request, with the token if there is one.
+func (v *visitor) ask(ctx context.Context, method, target string, body io.Reader, size int64, header ...string) (answer, error) {
+	u, err := v.base.Parse(target)
+	if err != nil {
+		return answer{}, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	if err != nil {
+		return answer{}, err
+	}
+	if body != nil {
+		request.ContentLength = size
+		request.Header.Set("Content-Type", "application/octet-stream")
+	}
+	if v.token != "" {
+		request.Header.Set("Authorization", "Bearer "+v.token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := v.client.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	return answer{response, string(b)}, err
+}
+
+// challenge looks at what tells clients where to log in.
+func (v *visitor) challenge(ctx context.Context) checkup.Finding {
+	a, err := v.ask(ctx, http.MethodGet, "/v2/", nil, 0)
+	if err != nil {
+		return v.failed(err)
+	}
+	header := a.Header.Get("WWW-Authenticate")
+	switch scheme, rest, _ := strings.Cut(header, " "); {
+	case a.StatusCode >= 300 && a.StatusCode < 400:
+		return checkup.Bad(fmt.Sprintf("/v2/ is redirected to %s", a.Header.Get("Location")), "set --public-url to where clients end up, and have the proxy pass on /v2/ there")
+	case a.StatusCode == http.StatusBadGateway || a.StatusCode == http.StatusServiceUnavailable || a.StatusCode == http.StatusGatewayTimeout:
+		return checkup.Bad(a.told(), fmt.Sprintf("see that berth runs, and that the proxy passes requests on to --addr %s", v.Addr))
+	case a.StatusCode == http.StatusUnauthorized && !a.berths() && strings.EqualFold(scheme, "Basic"):
+		return checkup.Bad("the proxy asks for a password of its own", "remove that (auth_basic in nginx): berth asks itself, and a request has one Authorization header only")
+	case a.StatusCode != http.StatusUnauthorized || !a.berths():
+		return checkup.Bad(fmt.Sprintf("%s, which is not what berth answers", a.told()), "have the proxy pass on /v2/ and /token as they are, with all headers of the answer")
+	case !strings.EqualFold(scheme, "Bearer"):
+		return checkup.Bad(fmt.Sprintf("WWW-Authenticate is %q on its way through the proxy", header), "have the proxy pass on WWW-Authenticate: clients learn from it where to log in")
+	default:
+		return v.judgeRealm(parameter(rest, "realm"), parameter(rest, "service"))
+	}
+}
+
+// parameter takes a value out of a challenge.
+func parameter(challenge, name string) string {
+	_, rest, _ := strings.Cut(challenge, name+`="`)
+	value, _, _ := strings.Cut(rest, `"`)
+	return value
+}
+
+func (v *visitor) judgeRealm(realm, service string) checkup.Finding {
+	u, err := url.Parse(realm)
+	if err != nil || u.Host == "" {
+		return checkup.Bad(fmt.Sprintf("the realm %q is not a URL", realm), "have the proxy pass on WWW-Authenticate as it is")
+	}
+	v.realm = u
+	seen := fmt.Sprintf("clients are sent to %s to log in, not to %s/token", realm, v.base)
+	const restart = ", or start berth with --public-url"
+	switch {
+	case u.Host != v.base.Host:
+		return checkup.Bad(seen, "have the proxy pass on the Host header (proxy_set_header Host $host in nginx, with the port if it is not 443: $http_host)"+restart)
+	case u.Scheme != v.base.Scheme:
+		return checkup.Bad(seen, "have the proxy set X-Forwarded-Proto and name its address in --trusted-proxy"+restart)
+	case u.Path != "/token":
+		return checkup.Bad(seen, "have the proxy leave paths as they are"+restart)
+	case service != v.Service:
+		return checkup.Warn(fmt.Sprintf("the registry there calls itself %q, not %q", service, v.Service), "see whether --public-url leads to this registry, and restart it if --service has changed")
+	}
+	return checkup.Fine("clients are sent to %s to log in", realm)
+}
+
+// login asks for a token, as the user or as nobody.
+func (v *visitor) login(ctx context.Context) checkup.Finding {
+	u := *v.realm
+	u.RawQuery = url.Values{"service": {v.Service}, "scope": {"repository:" + probeRepository + ":pull,push,delete"}}.Encode()
+	var header []string
+	if v.User != "" {
+		request := http.Request{Header: http.Header{}}
+		request.SetBasicAuth(v.User, v.Password)
+		header = []string{"Authorization", request.Header.Get("Authorization")}
+	}
+	a, err := v.ask(ctx, http.MethodGet, u.String(), nil, 0, header...)
+	if err != nil {
+		return v.failed(err)
+	}
+	var issued struct {
+		Token string `json:"token"`
+	}
+	decoded := json.Unmarshal([]byte(a.body), &issued) == nil
+	switch {
+	case a.StatusCode == http.StatusUnauthorized && v.User != "" && decoded:
+		return checkup.Bad("the registry does not know the user or the password", "correct --user and --password; if they are right, see that the proxy passes on the Authorization header")
+	case a.StatusCode == http.StatusTooManyRequests:
+		return checkup.Bad(a.told(), "wait; if nobody has failed to log in, name the proxy in --trusted-proxy, as now all clients count as one")
+	case a.StatusCode != http.StatusOK || issued.Token == "":
+		return checkup.Bad(a.told(), "have the proxy pass on /token")
+	}
+	if v.User == "" {
+		return checkup.Fine("tokens are given out")
+	}
+	v.token = issued.Token
+	return checkup.Fine("%s gets a token", v.User)
+}
+
+// paths looks for a proxy that rewrites or refuses what it should pass on.
+func (v *visitor) paths(ctx context.Context) checkup.Finding {
+	long := "/v2/" + probeRepository + "/manifests/" + strings.Repeat("t", registry.MaxTagLength)
+	a, err := v.ask(ctx, http.MethodHead, long, nil, 0)
+	if err != nil {
+		return v.failed(err)
+	}
+	if !a.berths() {
+		return checkup.Bad(fmt.Sprintf("HEAD of a manifest with a long tag is answered %s, but not by berth", a.Status), "have the proxy pass on HEAD, and paths of 1,000 characters")
+	}
+	// An encoded slash is no slash to berth, which says that it is not a name.
+	a, err = v.ask(ctx, http.MethodGet, "/v2/"+probeRepository+"%2Fencoded/tags/list", nil, 0)
+	if err != nil {
+		return v.failed(err)
+	}
+	if !a.berths() || !a.has(registry.ErrNameInvalid.Code) {
+		return checkup.Warn("the proxy decodes or refuses a slash that is written %2F", "have it pass on paths as they were sent: proxy_pass without a path after the host in nginx, AllowEncodedSlashes NoDecode and nocanon in Apache")
+	}
+	return checkup.Fine("they arrive as they were sent")
+}
+
+// begin opens an upload and returns where it is.
+func (v *visitor) begin(ctx context.Context) (string, *checkup.Finding) {
+	told := func(f checkup.Finding) (string, *checkup.Finding) { return "", &f }
+	a, err := v.ask(ctx, http.MethodPost, "/v2/"+probeRepository+"/blobs/uploads/", http.NoBody, 0)
+	location := ""
+	if err == nil {
+		location = a.Header.Get("Location")
+	}
+	switch {
+	case err != nil:
+		return told(v.failed(err))
+	case !a.berths():
+		return told(checkup.Bad(a.told(), "have the proxy pass on POST, PUT, PATCH and DELETE (limit_except in nginx, rules of a web application firewall)"))
+	case a.StatusCode == http.StatusForbidden || a.StatusCode == http.StatusUnauthorized:
+		return told(checkup.Bad(fmt.Sprintf("%s may not push to %s", v.User, probeRepository), fmt.Sprintf("name another account, or berth policy attach %s AmazonEC2ContainerRegistryPowerUser; if the token did not arrive, have the proxy pass on the Authorization header", v.User)))
+	case a.StatusCode == http.StatusNotFound:
+		return told(checkup.Bad("there is no repository "+probeRepository, "the server runs with --no-create-on-push; give the doctor the same flags"))
+	case a.StatusCode != http.StatusAccepted:
+		return told(checkup.Bad(a.told(), "see the log of berth for the request "+a.Header.Get("X-Request-Id")))
+	case location == "":
+		return told(checkup.Bad("the Location header of the answer is lost on its way", "have the proxy pass on Location"))
+	}
+	u, err := v.base.Parse(location)
+	if err != nil || u.Host != v.base.Host || u.Scheme != v.base.Scheme {
+		return told(checkup.Bad(fmt.Sprintf("Location is changed on its way to %s", location), "have the proxy leave Location as it is (proxy_redirect off in nginx)"))
+	}
+	return u.String(), nil
+}
+
+// cancel is for an upload that has come to nothing.
+func (v *visitor) cancel(ctx context.Context, location string) (answer, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return v.ask(ctx, http.MethodDelete, location, nil, 0)
+}
+
+// upload opens one, sends a chunk and cancels it.
+func (v *visitor) upload(ctx context.Context) checkup.Finding {
+	location, bad := v.begin(ctx)
+	if bad != nil {
+		return *bad
+	}
+	chunk := "berth doctor was here"
+	a, err := v.ask(ctx, http.MethodPatch, location, strings.NewReader(chunk), int64(len(chunk)), "Content-Range", fmt.Sprintf("0-%d", len(chunk)-1))
+	gone, cancelErr := v.cancel(ctx, location)
+	switch {
+	case err != nil:
+		return v.failed(err)
+	case !a.berths():
+		return checkup.Bad(a.told(), "have the proxy pass on PATCH")
+	case a.StatusCode != http.StatusAccepted:
+		return checkup.Bad(a.told(), "see the log of berth for the request "+a.Header.Get("X-Request-Id"))
+	case a.Header.Get("Range") != fmt.Sprintf("0-%d", len(chunk)-1):
+		return checkup.Bad(fmt.Sprintf("the Range header of the answer to a chunk arrives as %q", a.Header.Get("Range")), "have the proxy pass on Range in answers: pushes in chunks cannot go on without it")
+	case cancelErr != nil:
+		return v.failed(cancelErr)
+	case gone.StatusCode != http.StatusNoContent:
+		return checkup.Warn(gone.told(), "have the proxy pass on DELETE; the upload is removed after --upload-expiry")
+	}
+	return checkup.Fine("an upload is begun, goes on and is cancelled")
+}
+
+// headers pushes a blob of two bytes, looks at how answers arrive and deletes it.
+func (v *visitor) headers(ctx context.Context) checkup.Finding {
+	const content = "{}"
+	d := digest.FromString(content)
+	blob := "/v2/" + probeRepository + "/blobs/" + d.String()
+	a, err := v.ask(ctx, http.MethodPost, "/v2/"+probeRepository+"/blobs/uploads/?digest="+url.QueryEscape(d.String()), strings.NewReader(content), int64(len(content)))
+	if err != nil {
+		return v.failed(err)
+	}
+	if a.StatusCode != http.StatusCreated {
+		return checkup.Bad(a.told(), "see the log of berth for the request "+a.Header.Get("X-Request-Id"))
+	}
+	f := v.arrive(ctx, blob, d)
+	gone, err := v.ask(ctx, http.MethodDelete, blob, nil, 0)
+	if f.Severity == checkup.OK && (err != nil || gone.StatusCode != http.StatusAccepted) {
+		f.Seen += fmt.Sprintf("; a blob of 2 bytes stays in %s, which %s may not delete", probeRepository, v.User)
+	}
+	return f
+}
+
+func (v *visitor) arrive(ctx context.Context, blob string, d digest.Digest) checkup.Finding {
+	const advice = "have the proxy pass on all headers, also Docker-Content-Digest, and not compress answers"
+	head, err := v.ask(ctx, http.MethodHead, blob, nil, 0)
+	if err != nil {
+		return v.failed(err)
+	}
+	part, err := v.ask(ctx, http.MethodGet, blob, nil, 0, "Range", "bytes=1-1")
+	if err != nil {
+		return v.failed(err)
+	}
+	switch {
+	case head.StatusCode != http.StatusOK:
+		return checkup.Bad(head.told(), "have the proxy pass on HEAD, and not keep answers (proxy_cache off)")
+	case head.Header.Get("Docker-Content-Digest") != d.String():
+		return checkup.Bad(fmt.Sprintf("Docker-Content-Digest arrives as %q", head.Header.Get("Docker-Content-Digest")), advice)
+	case head.ContentLength != 2:
+		return checkup.Bad(fmt.Sprintf("the Content-Length of a blob of 2 bytes arrives as %d", head.ContentLength), advice)
+	case part.StatusCode != http.StatusPartialContent || part.body != "}":
+		return checkup.Bad(fmt.Sprintf("a request for a part of a blob is answered %s", part.Status), "have the proxy pass on Range and Content-Range: interrupted pulls cannot go on without them")
+	}
+	return checkup.Fine("Location, Docker-Content-Digest, Content-Length and ranges arrive")
+}
+
+// noise is bytes that nothing can compress, and counts those that were read.
+type noise struct {
+	source *rand.ChaCha8
+	left   int64
+	sent   *atomic.Int64
+}
+
+func (n *noise) Read(p []byte) (int, error) {
+	if n.left <= 0 {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), n.left)]
+	m, err := n.source.Read(p)
+	n.left -= int64(m)
+	n.sent.Add(int64(m))
+	return m, err
+}
+
+// large sends as much as a layer has. Its digest is wrong, so the registry discards it.
+func (v *visitor) large(ctx context.Context) checkup.Finding {
+	location, bad := v.begin(ctx)
+	if bad != nil {
+		return *bad
+	}
+	defer v.cancel(ctx, location)
+	u, err := url.Parse(location)
+	if err != nil {
+		return v.failed(err)
+	}
+	query := u.Query()
+	query.Set("digest", digest.FromString("not what arrives").String())
+	u.RawQuery = query.Encode()
+	var sent atomic.Int64
+	began := time.Now()
+	a, err := v.ask(ctx, http.MethodPut, u.String(), &noise{rand.NewChaCha8([32]byte{1}), v.ProbeSize, &sent}, v.ProbeSize)
+	took := time.Since(began)
+	size := formatBytes(v.ProbeSize)
+	const limits = "raise the limit on bodies of the proxy (client_max_body_size 0 and proxy_request_buffering off in nginx, the annotation nginx.ingress.kubernetes.io/proxy-body-size \"0\" in its ingress)"
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return checkup.Bad(fmt.Sprintf("no answer within %s after %s of %s", took.Round(time.Second), formatBytes(sent.Load()), size), "see the timeouts and the log of the proxy, and whether it keeps bodies (proxy_request_buffering off)")
+	case err != nil:
+		return checkup.Bad(fmt.Sprintf("the connection is cut after %s of %s: %v", formatBytes(sent.Load()), size, err), limits+", and its timeouts")
+	case a.StatusCode == http.StatusRequestEntityTooLarge:
+		return checkup.Bad(fmt.Sprintf("a body of %s is too large for the proxy (413)", size), limits)
+	case a.StatusCode == http.StatusInsufficientStorage:
+		return checkup.Bad(a.told(), "free space")
+	case a.StatusCode == http.StatusRequestTimeout || a.StatusCode == http.StatusGatewayTimeout || a.StatusCode == http.StatusBadGateway:
+		return checkup.Bad(fmt.Sprintf("a body of %s is answered %s after %s", size, a.Status, took.Round(time.Second)), "raise the timeouts of the proxy (proxy_read_timeout and proxy_send_timeout in nginx), and see that it does not keep bodies (proxy_request_buffering off)")
+	case a.StatusCode != http.StatusBadRequest || !a.has(registry.ErrDigestInvalid.Code):
+		return checkup.Bad(fmt.Sprintf("a body of %s: %s", size, a.told()), "see the logs of the proxy and of berth")
+	}
+	return checkup.Fine("%s arrive in one request, at %.0f MiB/s", size, float64(v.ProbeSize)/(1<<20)/took.Seconds())
+}

@@ -91,7 +91,7 @@ func (cmd doctorCommand) checkPublic(ctx context.Context, checks *checkup.Checks
 		return
 	}
 	checks.Do(ctx, start, v.upload, token)
-	checks.Do(ctx, "public headers", v.headers, start)
+	checks.Do(ctx, "public headers", v.headers, start, "public paths")
 	checks.DoWithin(ctx, 10*time.Minute, "public body size", v.large, start)
 }
 
@@ -279,10 +279,12 @@ func (v *visitor) begin(ctx context.Context) (string, *checkup.Finding) {
 	case a.StatusCode != http.StatusAccepted:
 		return told(checkup.Bad(a.told(), "see the log of berth for the request "+a.Header.Get("X-Request-Id")))
 	case location == "":
+		v.cancelByID(ctx, a)
 		return told(checkup.Bad("the Location header of the answer is lost on its way", "have the proxy pass on Location"))
 	}
 	u, err := v.base.Parse(location)
 	if err != nil || u.Host != v.base.Host || u.Scheme != v.base.Scheme {
+		v.cancelByID(ctx, a)
 		return told(checkup.Bad(fmt.Sprintf("Location is changed on its way to %s", location), "have the proxy leave Location as it is (proxy_redirect off in nginx)"))
 	}
 	return u.String(), nil
@@ -293,6 +295,13 @@ func (v *visitor) cancel(ctx context.Context, location string) (answer, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return v.ask(ctx, http.MethodDelete, location, nil, 0)
+}
+
+// cancelByID is for one whose Location has not arrived.
+func (v *visitor) cancelByID(ctx context.Context, begun answer) {
+	if id := begun.Header.Get("Docker-Upload-Uuid"); id != "" {
+		_, _ = v.cancel(ctx, "/v2/"+probeRepository+"/blobs/uploads/"+id) // it expires otherwise
+	}
 }
 
 // upload opens one, sends a chunk and cancels it.

@@ -56,7 +56,7 @@ func (cmd doctorCommand) Run(ctx context.Context, c console) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(c.out, "%d checks: %d problems, %d warnings\n", len(d.Findings), d.Problems, d.Warnings)
+		fmt.Fprintf(c.out, "%d checks, problems: %d, warnings: %d\n", len(d.Findings), d.Problems, d.Warnings)
 	}
 	if d.Problems > 0 {
 		return errTrouble

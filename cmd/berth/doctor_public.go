@@ -407,15 +407,33 @@ func (v *visitor) large(ctx context.Context) checkup.Finding {
 	u.RawQuery = query.Encode()
 	var sent atomic.Int64
 	began := time.Now()
-	a, err := v.ask(ctx, http.MethodPut, u.String(), &noise{rand.NewChaCha8([32]byte{1}), v.ProbeSize, &sent}, v.ProbeSize)
+	put := func(header ...string) (answer, error) {
+		sent.Store(0)
+		return v.ask(ctx, http.MethodPut, u.String(), &noise{rand.NewChaCha8([32]byte{1}), v.ProbeSize, &sent}, v.ProbeSize, header...)
+	}
+	a, err := put()
 	took := time.Since(began)
+	if err != nil && ctx.Err() == nil {
+		// Who hangs up while we send leaves no answer to be read. Asked first whether it
+		// will take the body it may say why not.
+		before := sent.Load()
+		if why, whyErr := put("Expect", "100-continue"); whyErr == nil && why.StatusCode >= 400 && !why.berths() {
+			a, err = why, nil
+		}
+		sent.Store(before)
+	}
+	return v.judgeLarge(a, err, sent.Load(), took)
+}
+
+func (v *visitor) judgeLarge(a answer, err error, sent int64, took time.Duration) checkup.Finding {
 	size := formatBytes(v.ProbeSize)
 	const limits = "raise the limit on bodies of the proxy (client_max_body_size 0 and proxy_request_buffering off in nginx, the annotation nginx.ingress.kubernetes.io/proxy-body-size \"0\" in its ingress)"
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return checkup.Bad(fmt.Sprintf("no answer within %s after %s of %s", took.Round(time.Second), formatBytes(sent.Load()), size), "see the timeouts and the log of the proxy, and whether it keeps bodies (proxy_request_buffering off)")
+		return checkup.Bad(fmt.Sprintf("no answer within %s after %s of %s", took.Round(time.Second), formatBytes(sent), size), "see the timeouts and the log of the proxy, and whether it keeps bodies (proxy_request_buffering off)")
 	case err != nil:
-		return checkup.Bad(fmt.Sprintf("the connection is cut after %s of %s: %v", formatBytes(sent.Load()), size, err), limits+", and its timeouts")
+		seen, _ := checkup.Explain(v.base.Host, err, "")
+		return checkup.Bad(fmt.Sprintf("%s after %s of %s", seen, formatBytes(sent), size), limits+", and its timeouts")
 	case a.StatusCode == http.StatusRequestEntityTooLarge:
 		return checkup.Bad(fmt.Sprintf("a body of %s is too large for the proxy (413)", size), limits)
 	case a.StatusCode == http.StatusInsufficientStorage:

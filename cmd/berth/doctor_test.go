@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -135,7 +136,16 @@ func TestDoctorProxies(t *testing.T) {
 			conn, _, _ := w.(http.Hijacker).Hijack()
 			conn.Close()
 			return true
-		}}, "public body size", checkup.Problem, "the connection is cut after"},
+		}}, "public body size", checkup.Problem, "closes the connection after"},
+		{"hangs up on large bodies", front{refuse: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.ContentLength <= 1<<20 {
+				return false
+			}
+			conn, _, _ := w.(http.Hijacker).Hijack() // with bytes unread, so that the client is reset
+			fmt.Fprint(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			conn.Close()
+			return true
+		}}, "public body size", checkup.Problem, "too large for the proxy (413)"},
 		{"gives up", refusing(504, func(r *http.Request) bool { return r.ContentLength > 1<<20 }), "public body size", checkup.Problem, "proxy_read_timeout"},
 		{"no digests", without("Docker-Content-Digest"), "public headers", checkup.Problem, "Docker-Content-Digest arrives as"},
 		{"no locations", without("Location"), "public upload", checkup.Problem, "Location header"},

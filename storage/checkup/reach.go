@@ -66,8 +66,12 @@ func Explain(host string, err error, trust string) (seen, advice string) {
 		return fmt.Sprintf("%s does not speak TLS", host), "write http:// instead of https://, or have the server speak TLS"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), timeout(err):
 		return fmt.Sprintf("%s does not answer in time", host), "see that host and port are right, and that no firewall drops the packets"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return fmt.Sprintf("%s closes the connection", host), "see its log, and whether it expects http or https"
+	}
+	var request *url.Error // which repeats the URL
+	if errors.As(err, &request) {
+		err = request.Err
 	}
 	return fmt.Sprintf("%s: %v", host, err), "see the log of the server"
 }

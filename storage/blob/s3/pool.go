@@ -98,7 +98,7 @@ func (p *pool) reserve(c *claim) int64 {
 func (p *pool) ample() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.free > p.limit/4 && len(p.holders)+len(p.others)+len(p.yielded) == 0
+	return p.free > p.limit/2 && len(p.holders)+len(p.others)+len(p.yielded) == 0
 }
 
 // canFree notes that u holds memory which it can do without, and cannotFree that it
@@ -123,11 +123,11 @@ func (p *pool) callSpare() {
 	}
 }
 
-// roomy reports whether most of the memory is free.
-func (p *pool) roomy() bool {
+// used is the share of the memory that is not free, from 0 to 1.
+func (p *pool) used() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.free > p.limit/4*3
+	return 1 - float64(p.free)/float64(p.limit)
 }
 
 // begin says that the next piece goes to a new part.

@@ -8,9 +8,9 @@ import (
 	"berth/storage/blob"
 )
 
-// inFlight is how many parts of one object are on their way at once. Two keep a
-// connection busy; more help where S3 is far, and are allowed while most of the memory
-// is free.
+// inFlight is how many parts of one object are on their way at once. That helps where S3
+// is far, and is allowed while most of the memory is free. When half of it is used,
+// there are many objects to keep the connections busy, and one part of each is enough.
 const inFlight = 4
 
 // grace is how long a request that should not be cut off may go on after its writer was
@@ -108,8 +108,11 @@ func (u *upload) send(ctx context.Context, b *body, crc uint32, free func()) err
 
 // dispatch is send for a part that has its number.
 func (u *upload) dispatch(ctx context.Context, n int, b *body, crc uint32, free func()) error {
-	slots := 1
-	if !u.store.pool.roomy() {
+	slots := inFlight
+	switch used := u.store.pool.used(); {
+	case used < 0.25:
+		slots = 1
+	case used < 0.5:
 		slots = 2
 	}
 	for taken := range slots {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"syscall"
 	"time"
 )
@@ -162,21 +161,6 @@ func losePart(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	}
 	w.Header().Set("ETag", `"`+hex.EncodeToString(h.Sum(nil))+`"`)
 	w.WriteHeader(http.StatusOK)
-}
-
-// bucketGone renames the folder that is the bucket.
-func bucketGone(_ context.Context, w *world) (func(context.Context) error, error) {
-	folder := w.S3.Folder()
-	if err := os.Rename(folder, folder+".gone"); err != nil {
-		return nil, err
-	}
-	return func(context.Context) error {
-		// What has been made there meanwhile was refused, or is a trace of that.
-		if err := os.RemoveAll(folder); err != nil {
-			return err
-		}
-		return os.Rename(folder+".gone", folder)
-	}, nil
 }
 
 // restartS3 kills the server.

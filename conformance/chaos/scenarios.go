@@ -38,7 +38,7 @@ var scenarios = []scenario{
 	{name: "s3: slow", thorough: true, lasts: usual, fault: onBucket(slow)},
 	{name: "s3: wrong ETag of a part", thorough: true, lasts: usual, fault: onBucket(sometimes(0.3, wrongETag))},
 	{name: "s3: a part is lost", lasts: usual, fault: onBucket(sometimes(0.3, losePart))},
-	{name: "s3: the bucket is gone", lasts: usual, fault: bucketGone},
+	{name: "s3: the bucket is gone", lasts: usual, fault: onBucket(refuse(404, "NoSuchBucket", "The specified bucket does not exist."))},
 	{name: "s3: the credentials have expired", thorough: true, lasts: usual, fault: onBucket(refuse(403, "ExpiredToken", "The provided token has expired."))},
 	{name: "s3: killed and restarted", lasts: 3 * time.Second, fault: restartS3},
 

@@ -13,9 +13,6 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// later are settings that belong to several replicas on a bucket.
-var later = []string{"upload-memory", "redirect"}
-
 // berthConfig prints the settings that berth would use with a configuration file.
 func berthConfig(t *testing.T, file string) map[string]any {
 	t.Helper()
@@ -76,7 +73,7 @@ func TestBerthReadsConfig(t *testing.T) {
 
 	// Every setting that the chart offers is in that file, so berth knows it, and what berth has more the chart sets itself.
 	for _, key := range schemaSettings(t) {
-		if asked[key] == nil && !slices.Contains(later, key) {
+		if asked[key] == nil {
 			t.Errorf("testdata/single.yaml does not try out config.%s", key)
 		}
 	}

@@ -88,7 +88,7 @@
 {{- $e = append $e "serviceAccount.annotations without serviceAccount.create: annotate the ServiceAccount that exists, or let the chart create one" -}}
 {{- end -}}
 {{- if and (has $v.config.redirect (list true)) -}}
-{{- $e = append $e "config.redirect must be \"off\", \"always\" or a list of CIDRs separated by commas" -}}
+{{- $e = append $e "config.redirect must be \"off\", \"always\" or a list of CIDRs" -}}
 {{- end -}}
 
 {{- $managed := dict

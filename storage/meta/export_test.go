@@ -6,14 +6,23 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Queries are the texts of the statements that db has run so far.
 func Queries(db *DB) []string {
+	var texts []*sync.Map
+	switch d := db.database.(type) {
+	case *sqliteDatabase:
+		texts = append(texts, &d.statements.kept, &d.writer.run.kept)
+	case *postgresDatabase:
+		texts = append(texts, &d.texts)
+	}
 	all := map[string]bool{}
-	file := db.database.(*sqliteDatabase)
-	for _, s := range []*statements{file.statements, file.writer.run} {
-		s.kept.Range(func(query, _ any) bool {
+	for _, t := range texts {
+		t.Range(func(query, _ any) bool {
 			all[query.(string)] = true
 			return true
 		})
@@ -23,22 +32,59 @@ func Queries(db *DB) []string {
 
 // Plan is how the database goes about a query, a line for each step.
 func Plan(ctx context.Context, db *DB, query string) ([]string, error) {
+	if d, ok := db.database.(*postgresDatabase); ok {
+		return d.plan(ctx, query)
+	}
 	args := make([]any, strings.Count(query, "?"))
 	rows, err := db.database.(*sqliteDatabase).reads.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	var steps []string
-	for rows.Next() {
+	err = walk(rows, nil, func(rows *sql.Rows) error {
 		var id, parent, unused int
 		var step string
-		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+		err := rows.Scan(&id, &parent, &unused, &step)
+		steps = append(steps, step)
+		return err
+	})
+	return steps, err
+}
+
+// plan is made for any arguments, as statements that were prepared have it, and looks at
+// a whole table or sorts only if there is no other way: the tables of tests are so small
+// that it would be the best.
+func (db *postgresDatabase) plan(ctx context.Context, query string) ([]string, error) {
+	tx, err := db.pool.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback()
+	args := strings.TrimSuffix("("+strings.Repeat("NULL,", strings.Count(query, "?")), ",") + ")"
+	if args == "()" {
+		args = ""
+	}
+	for _, s := range []string{
+		"SET LOCAL enable_seqscan = off", "SET LOCAL enable_sort = off", "SET LOCAL enable_bitmapscan = off",
+		"SET LOCAL plan_cache_mode = force_generic_plan",
+		"PREPARE planned AS " + db.rebind(query),
+	} {
+		if _, err := tx.ExecContext(ctx, s); err != nil {
 			return nil, err
 		}
-		steps = append(steps, step)
 	}
-	return steps, rows.Err()
+	var steps []string
+	rows, err := tx.QueryContext(ctx, "EXPLAIN (COSTS off) EXECUTE planned "+args, pgx.QueryExecModeSimpleProtocol)
+	err = walk(rows, err, func(rows *sql.Rows) error {
+		var step string
+		err := rows.Scan(&step)
+		steps = append(steps, step)
+		return err
+	})
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "DEALLOCATE planned")
+	}
+	return steps, err
 }
 
 // Version is that of the schema.

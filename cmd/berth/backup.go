@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 
 	"berth/storage/transfer"
 )
@@ -22,24 +25,31 @@ func (cmd backupCommand) Run(ctx context.Context, c console) (err error) {
 	if err := cmd.mustExist(); err != nil {
 		return err
 	}
+	if cmd.Objects && sameStorage(cmd.To, cmd.storage()) {
+		return errors.New("--to is where the registry itself keeps its objects; a copy of them has to lie elsewhere")
+	}
 	from, closePlace, err := cmd.openPlace(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closePlace()) }()
-	shelf, closeShelf, err := openShelf(ctx, cmd.To)
+	shelf, closeShelf, err := openShelf(ctx, "--to", cmd.To)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeShelf()) }()
 	b, err := transfer.Save(ctx, from, shelf, cmd.Objects, cmd.Parallel, version, progressLog(c))
 	if err != nil {
-		return err
+		return hint(err, "berth fsck --deep lists them")
 	}
 	if cmd.Output == "json" {
 		return printJSON(c, b)
 	}
-	_, err = fmt.Fprintf(c.out, "%s: %s\n", b.Name, describe(b.Summary))
+	done := describe(b.Summary)
+	if !cmd.Objects {
+		done = describeRows(b.Summary) + "; the objects of blobs stay where they are"
+	}
+	_, err = fmt.Fprintf(c.out, "%s: %s\n", b.Name, done)
 	return err
 }
 
@@ -55,7 +65,12 @@ type restoreCommand struct {
 }
 
 func (cmd restoreCommand) Run(ctx context.Context, c console) (err error) {
-	shelf, closeShelf, err := openShelf(ctx, cmd.From)
+	if dir, ok := strings.CutPrefix(cmd.From, "fs:"); ok {
+		if _, err := os.Stat(dir); err != nil { // to open it would make it
+			return fmt.Errorf("--from: there is no folder %s (%w)", dir, err)
+		}
+	}
+	shelf, closeShelf, err := openShelf(ctx, "--from", cmd.From)
 	if err != nil {
 		return err
 	}
@@ -77,6 +92,9 @@ func (cmd restoreCommand) Run(ctx context.Context, c console) (err error) {
 		}
 		cmd.Name = names[len(names)-1]
 	}
+	if !slices.Contains(names, cmd.Name) {
+		return fmt.Errorf("there is no backup %s; berth restore --list tells which there are", cmd.Name)
+	}
 	to, closePlace, err := cmd.openPlace(ctx)
 	if err != nil {
 		return err
@@ -84,7 +102,7 @@ func (cmd restoreCommand) Run(ctx context.Context, c console) (err error) {
 	defer func() { err = errors.Join(err, closePlace()) }()
 	b, err := transfer.Restore(ctx, cmd.Name, shelf, to, cmd.Parallel, progressLog(c))
 	if err != nil {
-		return err
+		return hint(err, "a backup without --objects is restored with the --storage that it was made of")
 	}
 	if cmd.Output == "json" {
 		return printJSON(c, b)
@@ -93,11 +111,14 @@ func (cmd restoreCommand) Run(ctx context.Context, c console) (err error) {
 	return err
 }
 
-// openShelf opens a place for backups.
-func openShelf(ctx context.Context, rawURL string) (transfer.Shelf, func() error, error) {
+// openShelf opens the place for backups that a flag names.
+func openShelf(ctx context.Context, flag, rawURL string) (transfer.Shelf, func() error, error) {
+	if scheme, _, _ := strings.Cut(rawURL, ":"); scheme != "fs" && scheme != "s3" {
+		return nil, nil, fmt.Errorf("%s: %q: it should be fs:DIR or s3://BUCKET/PREFIX", flag, redact(rawURL))
+	}
 	store, closeStore, err := dataFlags{Storage: rawURL}.openBlobs(ctx, storeOptions{})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	shelf, ok := store.(transfer.Shelf)
 	if !ok {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/registry"
 	"berth/storage/meta"
 	"berth/storage/transfer"
 )
@@ -34,8 +35,8 @@ func (cmd migrateCommand) Run(ctx context.Context, c console) (err error) {
 	if from.database() == to.database() {
 		return errors.New("--from and --to name the same database")
 	}
-	if err := from.mustExist(); err != nil {
-		return err
+	if err := from.exists(); err != nil {
+		return fmt.Errorf("--from: %w", err)
 	}
 	source, closeSource, err := from.openPlace(ctx)
 	if err != nil {
@@ -49,8 +50,11 @@ func (cmd migrateCommand) Run(ctx context.Context, c console) (err error) {
 	defer func() { err = errors.Join(err, closeDestination()) }()
 
 	summary, err := transfer.Move(ctx, source, destination, cmd.Parallel, progressLog(c))
+	if errors.Is(err, registry.ErrNotEmpty) {
+		return fmt.Errorf("--to: %w; if an earlier run has ended, the registry is there: rows come last, and all or none", err)
+	}
 	if err != nil {
-		return err
+		return hint(err, "berth fsck --deep lists them")
 	}
 	if cmd.Output == "json" {
 		return printJSON(c, summary)
@@ -106,11 +110,24 @@ func progressLog(c console) *slog.Logger {
 	return slog.New(slog.NewTextHandler(c.err, nil))
 }
 
+// hint says what to do about blobs that could not be copied.
+func hint(err error, advice string) error {
+	var lost *transfer.LostError
+	if errors.As(err, &lost) {
+		return fmt.Errorf("%w; %s", err, advice)
+	}
+	return err
+}
+
 func describe(s transfer.Summary) string {
+	return fmt.Sprintf("%d objects, %d of them copied now (%s); %s", s.Objects, s.Copied, formatBytes(s.Bytes), describeRows(s))
+}
+
+func describeRows(s transfer.Summary) string {
 	var rows int64
 	for _, n := range s.Rows {
 		rows += n
 	}
-	return fmt.Sprintf("%d objects, %d of them copied now (%s); %d rows: %d repositories, %d manifests, %d tags",
-		s.Objects, s.Copied, formatBytes(s.Bytes), rows, s.Rows["repositories"], s.Rows["manifests"], s.Rows["tags"])
+	return fmt.Sprintf("%d rows: %d repositories, %d manifests, %d tags",
+		rows, s.Rows["repositories"], s.Rows["manifests"], s.Rows["tags"])
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,12 +29,20 @@ func (f dataFlags) openDatabase(ctx context.Context) (*meta.DB, error) {
 
 // mustExist keeps a mistyped --data from making an empty registry.
 func (f dataFlags) mustExist() error {
+	if err := f.exists(); err != nil {
+		return fmt.Errorf("%w; name its folder with --data", err)
+	}
+	return nil
+}
+
+// exists reports, of a database in a file, whether the file is there.
+func (f dataFlags) exists() error {
 	path, ok := strings.CutPrefix(f.database(), "sqlite:")
 	if !ok {
 		return nil
 	}
 	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("there is no registry in %s (%w); name its folder with --data", f.Data, err)
+		return fmt.Errorf("there is no registry in %s (%w)", cmp.Or(f.Data, filepath.Dir(path)), err)
 	}
 	return nil
 }
@@ -83,6 +92,24 @@ func (f dataFlags) openBlobs(ctx context.Context, o storeOptions) (blob.Store, f
 		return store, store.Close, nil
 	}
 	return nil, nil, fmt.Errorf("storage %q: it should be fs:DIR or s3://BUCKET/PREFIX", redact(f.storage()))
+}
+
+// sameStorage reports whether two URLs of openBlobs name the same place.
+func sameStorage(a, b string) bool {
+	schemeA, pathA, _ := strings.Cut(a, ":")
+	schemeB, pathB, _ := strings.Cut(b, ":")
+	if schemeA != schemeB {
+		return false
+	}
+	if schemeA == "fs" {
+		absA, errA := filepath.Abs(pathA)
+		absB, errB := filepath.Abs(pathB)
+		return errA == nil && errB == nil && absA == absB
+	}
+	optsA, errA := s3.ParseURL(a)
+	optsB, errB := s3.ParseURL(b)
+	return errA == nil && errB == nil &&
+		optsA.Bucket == optsB.Bucket && optsA.Prefix == optsB.Prefix && optsA.Endpoint == optsB.Endpoint
 }
 
 // chunkMinLength is what clients that push in chunks are told: a bucket takes parts of

@@ -23,7 +23,7 @@ type LostError struct {
 }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("%d blobs have no object, or a damaged one, beginning with %s; berth fsck --deep lists them", len(e.Digests), e.Digests[0])
+	return fmt.Sprintf("%d blobs have no object, or a damaged one, beginning with %s", len(e.Digests), e.Digests[0])
 }
 
 // copier copies objects.

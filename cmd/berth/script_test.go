@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -15,15 +16,20 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"berth/registry/registrytest"
 	"berth/storage/blob"
+	"berth/storage/blob/s3/s3test"
 	"berth/storage/meta"
+	"berth/storage/meta/pgtest"
 	"berth/storage/queue"
 )
 
@@ -41,7 +47,14 @@ func TestMain(m *testing.M) {
 //	signal TERM|HUP            send a signal to the server that was started last
 //	job KIND [REASON]          add a job about no object to $BERTH_DATA, which has failed for REASON
 //	certificate NAME FILE KEY  write a certificate for NAME and its key
+//	push REPOSITORY SEED       push the image of a seed to $ADDR, as admin
+//	pull REPOSITORY SEED       pull it by its digest and compare every byte
+//	database NAME              set $NAME to the URL of an empty database of a PostgreSQL
+//	bucket NAME                set $NAME to the URL of an empty bucket of a versitygw
 func TestScripts(t *testing.T) {
+	// The servers last until all scripts have ended.
+	postgres := sync.OnceValue(func() *pgtest.Server { return pgtest.Start(t) })
+	s3 := sync.OnceValue(func() *s3test.Server { return s3test.Start(t) })
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
@@ -55,6 +68,10 @@ func TestScripts(t *testing.T) {
 			"job":         scriptJob,
 			"certificate": scriptCertificate,
 			"signal":      scriptSignal,
+			"push":        scriptPush,
+			"pull":        scriptPull,
+			"database":    scriptURL(func() string { return postgres().Database(t) }),
+			"bucket":      scriptURL(func() string { return s3().URL(s3().Bucket(t)) }),
 		},
 	})
 }
@@ -122,6 +139,62 @@ func scriptRequest(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(resp.Header.Write(ts.Stdout()))
 	_, err = io.Copy(ts.Stdout(), resp.Body)
 	ts.Check(err)
+}
+
+// scriptURL sets a variable to where something new and empty is.
+func scriptURL(made func() string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if len(args) != 1 {
+			ts.Fatalf("give the name of one variable")
+		}
+		ts.Setenv(args[0], made())
+	}
+}
+
+// scriptAsk asks the registry for something as admin, and wants an answer of status.
+func scriptAsk(ts *testscript.TestScript, method, path, mediaType string, body []byte, status int) []byte {
+	req, err := http.NewRequest(method, "http://"+ts.Getenv("ADDR")+"/v2/"+path, bytes.NewReader(body))
+	ts.Check(err)
+	req.Header.Set("Content-Type", mediaType)
+	req.SetBasicAuth("admin", ts.Getenv("BERTH_ADMIN_PASSWORD"))
+	resp, err := scriptClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode != status {
+		ts.Fatalf("%s %s: %s: %s", method, path, resp.Status, answer)
+	}
+	return answer
+}
+
+func scriptImage(ts *testscript.TestScript, args []string) (repo string, image registrytest.Image) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: push|pull REPOSITORY SEED")
+	}
+	seed, err := strconv.ParseUint(args[1], 10, 64)
+	ts.Check(err)
+	return args[0], registrytest.Recipe{Seed: seed}.Image()
+}
+
+func scriptPush(ts *testscript.TestScript, neg bool, args []string) {
+	repo, image := scriptImage(ts, args)
+	for _, b := range image.Blobs {
+		scriptAsk(ts, "POST", repo+"/blobs/uploads/?digest="+b.Digest.String(), "application/octet-stream", b.Bytes, http.StatusCreated)
+	}
+	scriptAsk(ts, "PUT", repo+"/manifests/v"+args[1], image.MediaType, image.Bytes, http.StatusCreated)
+}
+
+func scriptPull(ts *testscript.TestScript, neg bool, args []string) {
+	repo, image := scriptImage(ts, args)
+	if got := scriptAsk(ts, "GET", repo+"/manifests/"+image.Digest.String(), "", nil, http.StatusOK); !bytes.Equal(got, image.Bytes) {
+		ts.Fatalf("the manifest has other bytes: %s", got)
+	}
+	for _, b := range image.Blobs {
+		if got := scriptAsk(ts, "GET", repo+"/blobs/"+b.Digest.String(), "", nil, http.StatusOK); !bytes.Equal(got, b.Bytes) {
+			ts.Fatalf("blob %s has other bytes, %d of them", b.Digest, len(got))
+		}
+	}
 }
 
 func scriptJob(ts *testscript.TestScript, neg bool, args []string) {

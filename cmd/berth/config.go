@@ -73,7 +73,7 @@ type serveFlags struct {
 	DrainTimeout   time.Duration `default:"30s" help:"How long requests may go on after SIGTERM."`
 	DiskReserve    int64         `default:"67108864" help:"Bytes of the disk that blobs leave free."`
 	UploadMemory   int64         `default:"268435456" help:"Bytes that all pushes to a bucket together hold in memory; when they are used up, pushes wait. At least 67108864."`
-	Redirect       []string      `default:"off" placeholder:"off|always|CIDR" help:"Send pulls of blobs to the bucket itself: always, or for clients in these networks."`
+	Redirect       []string      `default:"off" placeholder:"off|always|CIDR" help:"Send pulls of blobs to the bucket itself: always, or for clients in these networks. Where a client is, a proxy in front can say only if it is a --trusted-proxy."`
 
 	DatabaseConnections int `placeholder:"N" help:"Connections to the database (default 8 that read SQLite, 20 to PostgreSQL)."`
 }

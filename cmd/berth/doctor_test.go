@@ -24,7 +24,7 @@ import (
 func serveForTest(t *testing.T, more ...string) (flags []string, addr string) {
 	t.Helper()
 	addr = freeAddr(t)
-	flags = append([]string{"--data", t.TempDir(), "--trusted-proxy", "127.0.0.1/32"}, more...)
+	flags = append([]string{"--data", t.TempDir()}, more...)
 	ctx, stop := context.WithCancel(context.Background())
 	var log bytes.Buffer
 	ended := make(chan int, 1)
@@ -118,7 +118,7 @@ func method(m string) func(*http.Request) bool {
 }
 
 func TestDoctorProxies(t *testing.T) {
-	flags, addr := serveForTest(t)
+	flags, addr := serveForTest(t, "--trusted-proxy", "127.0.0.1/32")
 	for _, test := range []struct {
 		name     string
 		front    front

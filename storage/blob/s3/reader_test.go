@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,16 +155,31 @@ func TestPresign(t *testing.T) {
 	if err := writeAll(t, s, key, b); err != nil {
 		t.Fatal(err)
 	}
-	url, err := s.Presign(t.Context(), key, time.Minute)
-	if err != nil {
-		t.Fatal(err)
+	get := func(expires, wait time.Duration) (int, []byte) {
+		url, err := s.Presign(t.Context(), key, expires)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(url, s3test.SecretKey) {
+			t.Errorf("the URL has the secret key: %s", url)
+		}
+		time.Sleep(wait)
+		answer, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		got, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, got
 	}
-	answer, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
+	if status, got := get(time.Minute, 0); status != http.StatusOK || string(got) != string(b) {
+		t.Errorf("%d, %d bytes", status, len(got))
 	}
-	defer answer.Body.Close()
-	if got, err := io.ReadAll(answer.Body); err != nil || string(got) != string(b) {
-		t.Errorf("%s: %d bytes, %v", answer.Status, len(got), err)
+	// Its life is counted in whole seconds from the one in which it was signed.
+	if status, got := get(time.Second, 2100*time.Millisecond); status != http.StatusForbidden {
+		t.Errorf("after its time: %d, %d bytes", status, len(got))
 	}
 }

@@ -156,27 +156,33 @@ func (db *DB) settle(ctx context.Context, statement string, args ...any) error {
 
 // RetryJob implements [queue.Store].
 func (db *DB) RetryJob(ctx context.Context, j queue.Job, d time.Duration, reason string) error {
+	return db.UpdateRelaxed(ctx, func(tx *Tx) error { return tx.unlease(ctx, j, d, `reason = ?`, reason) })
+}
+
+// PostponeJob implements [queue.Store].
+func (db *DB) PostponeJob(ctx context.Context, j queue.Job, d time.Duration, reason string) error {
 	return db.UpdateRelaxed(ctx, func(tx *Tx) error {
-		there, err := tx.putBack(ctx, d, `reason = ?`, []any{reason}, `id = ? AND lease = ?`, j.ID, j.Lease)
-		if err == nil && !there {
-			return queue.ErrLeaseLost
-		}
-		return err
+		return tx.unlease(ctx, j, d, `attempts = attempts - 1, reason = ?`, reason)
 	})
 }
 
 // ReleaseJob implements [queue.Store].
 func (db *DB) ReleaseJob(ctx context.Context, j queue.Job) error {
 	return db.UpdateRelaxed(ctx, func(tx *Tx) error {
-		there, err := tx.putBack(ctx, 0, `attempts = attempts - 1`, nil, `id = ? AND lease = ?`, j.ID, j.Lease)
-		if err == nil && !there {
-			return queue.ErrLeaseLost
-		}
-		if err != nil {
+		if err := tx.unlease(ctx, j, 0, `attempts = attempts - 1`); err != nil {
 			return err
 		}
 		return tx.jobsDue(ctx)
 	})
+}
+
+// unlease has a job wait for d that its holder gives back.
+func (tx *Tx) unlease(ctx context.Context, j queue.Job, d time.Duration, set string, values ...any) error {
+	there, err := tx.putBack(ctx, d, set, values, `id = ? AND lease = ?`, j.ID, j.Lease)
+	if err == nil && !there {
+		return queue.ErrLeaseLost
+	}
+	return err
 }
 
 // putBack has the job that where chooses wait for d, unless one of the same kind and

@@ -154,6 +154,7 @@ func everything(t *testing.T, db *meta.DB) {
 	do("Enqueue", db.Update(ctx, enqueue(ctx, queue.NewJob{Kind: "k", Key: j.Key})))
 	do("ExtendJob", db.ExtendJob(ctx, j, time.Minute))
 	do("RetryJob", db.RetryJob(ctx, j, 0, "no"))
+	do("PostponeJob", db.PostponeJob(ctx, lease(), 0, "too early"))
 	do("ReleaseJob", db.ReleaseJob(ctx, lease()))
 	j = lease()
 	do("GiveUpJob", db.GiveUpJob(ctx, j, "no"))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -15,8 +16,8 @@ type Handler struct {
 	// notice or not to mind. ctx ends when the worker does, or when the lease is lost
 	// and somebody else may have begun; Do should return soon after.
 	//
-	// An error has the job tried again later, unless it is [Permanent]. A panic is an
-	// error.
+	// An error has the job tried again later, unless it is [Permanent]; how much later
+	// says [Later]. A panic is an error.
 	Do func(ctx context.Context, j Job) error
 
 	// Attempts is after how many a job is given up; zero means DefaultAttempts.
@@ -61,6 +62,24 @@ func (p *permanent) Unwrap() error { return p.error }
 func isPermanent(err error) bool {
 	var p *permanent
 	return errors.As(err, &p)
+}
+
+// Later is the error of a handler that has found the time not to be ripe: the job waits
+// for d, and this does not count as an attempt.
+func Later(d time.Duration, reason string) error { return &later{d, reason} }
+
+type later struct {
+	pause  time.Duration
+	reason string
+}
+
+func (l *later) Error() string { return l.reason }
+
+// isLater returns the pause of an error made by [Later], or nil.
+func isLater(err error) *later {
+	var l *later
+	errors.As(err, &l)
+	return l
 }
 
 // maxReason is how much of an error is kept, in bytes.

@@ -10,7 +10,7 @@
 //
 //	waiting ──LeaseJob──▶ leased ──FinishJob──▶ gone
 //	   ▲                    │
-//	   ├── RetryJob, ReleaseJob, the lease runs out
+//	   ├── RetryJob, PostponeJob, ReleaseJob, the lease runs out
 //	   │                    │
 //	   └─RequeueJob── failed ◀──GiveUpJob
 //
@@ -67,7 +67,7 @@ type Job struct {
 	Attempts  int       // leases that counted, since it was added or requeued
 	DueAt     time.Time // of a leased job when the lease ends, of a failed one when it was given up
 	CreatedAt time.Time
-	Reason    string // why the last attempt failed, or empty
+	Reason    string // why the last attempt failed or was put off, or empty
 
 	// Lease tells this lease from every other one, of any job: the fence.
 	Lease int64
@@ -100,6 +100,9 @@ type Store interface {
 	// RetryJob has a job wait for d, and says why. If a job of the same kind and key
 	// waits already, that one stands for both, due at the earlier of their times.
 	RetryJob(ctx context.Context, j Job, d time.Duration, reason string) error
+
+	// PostponeJob is a RetryJob that does not count the lease as an attempt.
+	PostponeJob(ctx context.Context, j Job, d time.Duration, reason string) error
 
 	// ReleaseJob makes a job due at once, as if it had not been leased: it does not
 	// count as an attempt. With a key it goes as for RetryJob.

@@ -32,10 +32,12 @@ type Options struct {
 // Outcome is how an attempt at a job has ended.
 type Outcome string
 
-// Interrupted attempts do not count: the worker ended, or its lease was lost.
+// Interrupted attempts do not count: the worker ended, or its lease was lost. Nor do
+// postponed ones: the handler said [Later].
 const (
 	Done        Outcome = "done"
 	Retried     Outcome = "retried"
+	Postponed   Outcome = "postponed"
 	GivenUp     Outcome = "given-up"
 	Interrupted Outcome = "interrupted"
 )
@@ -163,6 +165,10 @@ func (w *Worker) do(ctx context.Context, j Job, asked time.Time) {
 		pause := w.opts.Backoff(j.Attempts)
 		log.WarnContext(ctx, "a job has failed and will be tried again", "in", pause, "error", err)
 		err = w.store.RetryJob(ctx, j, pause, reason(err))
+	case Postponed:
+		pause := isLater(err).pause
+		log.DebugContext(ctx, "a job is put off", "in", pause, "reason", err)
+		err = w.store.PostponeJob(ctx, j, pause, reason(err))
 	case GivenUp:
 		log.ErrorContext(ctx, "a job has been given up; berth jobs retry has it tried again", "error", err)
 		err = w.store.GiveUpJob(ctx, j, reason(err))
@@ -178,6 +184,8 @@ func (w *Worker) outcome(j Job, err error, interrupted bool) Outcome {
 		return Done
 	case interrupted:
 		return Interrupted
+	case isLater(err) != nil:
+		return Postponed
 	case isPermanent(err), j.Attempts >= w.handlers[j.Kind].attempts():
 		return GivenUp
 	}

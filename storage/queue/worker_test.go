@@ -82,6 +82,31 @@ func TestFailing(t *testing.T) {
 	})
 }
 
+// TestLater puts a job off more often than it could have failed.
+func TestLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &queuetest.Memory{}
+		var outcomes []queue.Outcome
+		began := time.Now()
+		stop := start(t, m, queue.Handler{Attempts: 2, Do: func(context.Context, queue.Job) error {
+			if time.Since(began) < 100*time.Hour {
+				return fmt.Errorf("not yet: %w", queue.Later(10*time.Hour, "too early"))
+			}
+			return nil
+		}}, queue.Options{Observe: func(kind string, o queue.Outcome, _ time.Duration) { outcomes = append(outcomes, o) }})
+		enqueue(t, m, queue.NewJob{Kind: "k"})
+		time.Sleep(time.Hour)
+		if j := only(t, m); j.State != queue.Waiting || j.Reason != "not yet: too early" || j.Attempts != 0 || j.DueAt.Sub(began) < 10*time.Hour {
+			t.Errorf("got %+v", j)
+		}
+		time.Sleep(110 * time.Hour)
+		stop()
+		if expected := append(slices.Repeat([]queue.Outcome{queue.Postponed}, 10), queue.Done); !slices.Equal(outcomes, expected) {
+			t.Errorf("told: %q", outcomes)
+		}
+	})
+}
+
 func TestGivenUpAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		handler queue.Handler

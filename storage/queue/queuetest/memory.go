@@ -138,6 +138,15 @@ func (m *Memory) RetryJob(_ context.Context, j queue.Job, d time.Duration, reaso
 	})
 }
 
+// PostponeJob implements [queue.Store].
+func (m *Memory) PostponeJob(_ context.Context, j queue.Job, d time.Duration, reason string) error {
+	return m.leased(j, func(j *queue.Job) bool {
+		j.Attempts--
+		j.Reason = reason
+		return m.putBack(j, time.Now().Add(d))
+	})
+}
+
 // ReleaseJob implements [queue.Store].
 func (m *Memory) ReleaseJob(_ context.Context, j queue.Job) error {
 	defer m.bell.Ring()

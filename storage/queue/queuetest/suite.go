@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"order":               testOrder,
 		"job":                 testJob,
 		"retry":               testRetry,
+		"postpone":            testPostpone,
 		"release":             testRelease,
 		"giving up":           testGiveUp,
 		"lost lease":          testLostLease,
@@ -182,6 +183,25 @@ func testRetry(t *testing.T, s Subject) {
 	}
 }
 
+func testPostpone(t *testing.T, s Subject) {
+	ctx := t.Context()
+	s.enqueue(t, queue.NewJob{Kind: "k"})
+	j := s.lease(t, "k")
+	want(t, "PostponeJob", s.PostponeJob(ctx, j, time.Hour, "too early"), nil)
+	s.nothingDue(t, "k")
+	listed := s.only(t, queue.Waiting)
+	if off := time.Until(listed.DueAt) - time.Hour; listed.Reason != "too early" || listed.Attempts != 0 || off.Abs() > 10*time.Second {
+		t.Errorf("got %+v", listed)
+	}
+	want(t, "RequeueJob", s.RequeueJob(ctx, j.ID), nil)
+	for range 3 {
+		if j = s.lease(t, "k"); j.Attempts != 1 {
+			t.Errorf("a job that was put off has come to attempt %d", j.Attempts)
+		}
+		want(t, "PostponeJob", s.PostponeJob(ctx, j, 0, "too early"), nil)
+	}
+}
+
 func testRelease(t *testing.T, s Subject) {
 	s.enqueue(t, queue.NewJob{Kind: "k"})
 	for range 3 {
@@ -255,6 +275,7 @@ func testLostLease(t *testing.T, s Subject) {
 		want(t, "ExtendJob", s.ExtendJob(ctx, old, time.Hour), queue.ErrLeaseLost)
 		want(t, "FinishJob", s.FinishJob(ctx, old), queue.ErrLeaseLost)
 		want(t, "RetryJob", s.RetryJob(ctx, old, 0, "late"), queue.ErrLeaseLost)
+		want(t, "PostponeJob", s.PostponeJob(ctx, old, 0, "late"), queue.ErrLeaseLost)
 		want(t, "ReleaseJob", s.ReleaseJob(ctx, old), queue.ErrLeaseLost)
 		want(t, "GiveUpJob", s.GiveUpJob(ctx, old, "late"), queue.ErrLeaseLost)
 		if diff := cmp.Diff(before, s.list(t, queue.Filter{})); diff != "" {
@@ -318,8 +339,9 @@ func testKeyOfLeased(t *testing.T, s Subject) {
 	ctx := t.Context()
 	job := queue.NewJob{Kind: "k", Key: "key"}
 	for name, end := range map[string]func(queue.Job) error{
-		"RetryJob":   func(j queue.Job) error { return s.RetryJob(ctx, j, time.Hour, "no") },
-		"ReleaseJob": func(j queue.Job) error { return s.ReleaseJob(ctx, j) },
+		"RetryJob":    func(j queue.Job) error { return s.RetryJob(ctx, j, time.Hour, "no") },
+		"PostponeJob": func(j queue.Job) error { return s.PostponeJob(ctx, j, time.Hour, "too early") },
+		"ReleaseJob":  func(j queue.Job) error { return s.ReleaseJob(ctx, j) },
 	} {
 		s.enqueue(t, job)
 		first := s.lease(t, "k")

@@ -156,7 +156,8 @@ type Object struct {
 	Key blob.Key `json:"key"`
 }
 
-// DeleteObject has an object removed after the transaction in which its last name goes.
+// DeleteObject has an object removed after the transaction in which its last name goes,
+// and not before the holds end that have seen it (see [queries.Held]).
 func (tx *Tx) DeleteObject(ctx context.Context, key blob.Key) error {
 	return tx.Enqueue(ctx, queue.NewJob{Kind: DeleteObject, Key: string(key), Payload: Object{key}})
 }

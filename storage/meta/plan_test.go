@@ -27,6 +27,7 @@ var walks = []*regexp.Regexp{
 	regexp.MustCompile(`FROM account_policies WHERE policy = \?`), // when a policy is deleted
 	// The indexes that hold one manifest, when that is deleted.
 	regexp.MustCompile(`FROM manifest_children e JOIN manifests m ON m.id = e.manifest_id\s+WHERE e.repository_id = \? AND e.digest = \?`),
+	regexp.MustCompile(`FROM holds`),           // as many as there are backups
 	regexp.MustCompile(`^SELECT state, count`), // for metrics, and only an index
 	// The repositories that share one blob, for a mount that does not say from where.
 	regexp.MustCompile(`^SELECT r.name\s+FROM blobs b\s+JOIN repository_blobs`),
@@ -172,6 +173,12 @@ func everything(t *testing.T, db *meta.DB) {
 		return nil
 	})
 	do("Hold", err)
+	do("AddHold", db.AddHold(ctx, "a", time.Hour))
+	_, err = db.Holds(ctx)
+	do("Holds", err)
+	_, _, err = db.Held(ctx, time.Now())
+	do("Held", err)
+	do("ReleaseHold", db.ReleaseHold(ctx, "a"))
 
 	do("AddKey", db.AddKey(ctx, token.Key{ID: "k", Private: []byte("x"), CreatedAt: time.Now()}))
 	db.Keys(ctx)

@@ -38,7 +38,8 @@ type Table struct {
 
 // Tables are all tables that a copy consists of, those first that others refer to.
 // Uploads are not among them: their bytes are in no state that somebody else could go
-// on from. Nor is what concerns only servers that run.
+// on from. Nor is what concerns only servers that run, or holds of objects that a copy
+// leaves behind.
 func Tables() []Table { return append([]Table(nil), tables...) }
 
 var tables = []Table{
@@ -59,7 +60,7 @@ var tables = []Table{
 }
 
 // notCopied are the tables that stay behind.
-var notCopied = []string{"uploads", "jobs", "leases", "generations", "goose_db_version"}
+var notCopied = []string{"uploads", "jobs", "leases", "holds", "generations", "goose_db_version"}
 
 // columns are given as kind, name, kind, name and so on.
 func columns(pairs ...any) []Column {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"berth/storage/meta"
 	"berth/storage/queue"
@@ -11,13 +12,36 @@ import (
 // [queue.Worker] for them, in whichever process, works for all that share the database.
 func (e *Engine) Jobs() map[string]queue.Handler {
 	return map[string]queue.Handler{
-		meta.DeleteObject: queue.Handle(e.deleteObject),
+		meta.DeleteObject: {Do: e.unlessHeld(queue.Handle(e.deleteObject))},
 	}
 }
 
 // DoDueJobs does the jobs that are due now, for a process that does not stay.
 func (e *Engine) DoDueJobs(ctx context.Context) error {
 	return queue.NewWorker(e.meta, e.Jobs(), queue.Options{Logger: e.log}).RunDue(ctx)
+}
+
+// maxHeld is after how long a removal that waits for a hold looks again by itself. It is
+// woken when a hold is released.
+const maxHeld = 30 * 24 * time.Hour
+
+// unlessHeld puts a removal off for as long as a backup needs the object.
+func (e *Engine) unlessHeld(h queue.Handler) func(context.Context, queue.Job) error {
+	return func(ctx context.Context, j queue.Job) error {
+		hold, held, err := e.meta.Held(ctx, j.CreatedAt)
+		if err != nil {
+			return err
+		}
+		if !held {
+			return h.Do(ctx, j)
+		}
+		wait := maxHeld
+		if !hold.ExpiresAt.IsZero() {
+			// Our clock need not be that of the database.
+			wait = min(max(time.Until(hold.ExpiresAt), time.Minute), maxHeld)
+		}
+		return queue.Later(wait, "held for "+hold.Name)
+	}
 }
 
 // deleteObject removes an object that no row names. Keys are used once, so none ever

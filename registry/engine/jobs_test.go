@@ -78,6 +78,47 @@ func TestDamagedObjectGoes(t *testing.T) {
 	}
 }
 
+// TestHeldObjectStays: what a push has replaced stays while a backup needs it, and is no
+// orphan. Afterwards it goes.
+func TestHeldObjectStays(t *testing.T) {
+	ctx := t.Context()
+	db, s := openDB(t), &stubborn{Store: mem.New(), yields: true}
+	e := engine.New(db, s, open)
+	b := registrytest.NewBlob(1, 100_000)
+	_, err := e.PutBlob(ctx, "a", b.Chunk(), b.Digest)
+	want(t, "PutBlob", err, nil)
+	key := keyOf(t, s, b)
+	want(t, "AddHold", db.AddHold(ctx, "monday", time.Hour), nil)
+	want(t, "AddHold", db.AddHold(ctx, "tuesday", 0), nil)
+	damage(t, s.Store, key)
+	_, err = e.PutBlob(ctx, "a", b.Chunk(), b.Digest)
+	want(t, "PutBlob", err, nil)
+
+	wantStays := func(by string, wait time.Duration) {
+		t.Helper()
+		want(t, "DoDueJobs", e.DoDueJobs(ctx), nil)
+		if _, err := s.Size(ctx, key); err != nil {
+			t.Fatalf("the object that is held: %v", err)
+		}
+		jobs, err := db.Jobs(ctx, queue.Filter{State: queue.Waiting}, 0, 10)
+		want(t, "Jobs", err, nil)
+		if len(jobs) != 1 || jobs[0].Reason != "held for "+by || jobs[0].Attempts != 0 || (time.Until(jobs[0].DueAt)-wait).Abs() > time.Minute {
+			t.Errorf("got %+v", jobs)
+		}
+		_, err = e.Inspect(ctx, engine.Check{Deep: true, Found: func(p engine.Problem) error { return errors.New(p.Message) }})
+		want(t, "Inspect", err, nil)
+	}
+	wantStays("tuesday", 30*24*time.Hour)
+	want(t, "ReleaseHold", db.ReleaseHold(ctx, "tuesday"), nil)
+	wantStays("monday", time.Hour)
+	want(t, "ReleaseHold", db.ReleaseHold(ctx, "monday"), nil)
+	// A backup that is made now does not name it.
+	want(t, "DoDueJobs", e.DoDueJobs(ctx), nil)
+	if _, err := s.Size(ctx, key); !errors.Is(err, blob.ErrNotExist) {
+		t.Errorf("the object is still there: %v", err)
+	}
+}
+
 // damage replaces an object by a shorter one.
 func damage(t *testing.T, s blob.Store, key blob.Key) {
 	t.Helper()

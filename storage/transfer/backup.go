@@ -27,26 +27,62 @@ const (
 
 // Backup is one file on a shelf.
 type Backup struct {
-	Name string `json:"name"`
+	Name      string     `json:"name"`
+	HeldUntil *time.Time `json:"heldUntil,omitempty"` // objects that were not copied; nil: until the hold is released
 	Summary
 }
 
+// Saving says how a backup is made.
+type Saving struct {
+	Objects  bool          // copy those that the shelf does not have yet
+	Hold     time.Duration // how long objects that are not copied stay where they are; zero means until the hold is released
+	Parallel int           // objects that are copied at once
+	By       string        // the version of berth
+}
+
+// longest is how long objects stay for a backup that copies them and dies.
+const longest = 7 * 24 * time.Hour
+
 // Save writes the rows of a registry, as they are at one moment, into a new file on a
-// shelf. With objects it first copies those that the shelf does not have yet.
+// shelf. The objects that they name are copied to the shelf before, or else there is a
+// hold of the backup's name, so that they stay where they are.
 // Errors: [LostError].
-func Save(ctx context.Context, from Place, to Shelf, objects bool, parallel int, by string, log *slog.Logger) (Backup, error) {
+func Save(ctx context.Context, from Place, to Shelf, s Saving, log *slog.Logger) (Backup, error) {
 	now := time.Now().UTC()
 	b := Backup{Name: backupPrefix + now.Format("20060102T150405.000Z") + backupSuffix}
-	c := copier{from: from.Blobs, to: to, parallel: parallel, log: log}
-	if objects {
+	hold := s.Hold
+	if s.Objects {
+		hold = longest // what goes meanwhile can still be copied
+	}
+	if err := from.Database.AddHold(ctx, b.Name, hold); err != nil {
+		return b, err
+	}
+	err := b.save(ctx, from, to, s, now, log)
+	if err == nil && !s.Objects {
+		if s.Hold > 0 {
+			until := now.Add(s.Hold)
+			b.HeldUntil = &until
+		}
+		return b, nil
+	}
+	released := from.Database.ReleaseHold(context.WithoutCancel(ctx), b.Name)
+	if errors.Is(released, meta.ErrHoldUnknown) {
+		released = nil // it took so long that the hold has expired
+	}
+	return b, errors.Join(err, released)
+}
+
+func (b *Backup) save(ctx context.Context, from Place, to Shelf, s Saving, now time.Time, log *slog.Logger) error {
+	c := copier{from: from.Blobs, to: to, parallel: s.Parallel, log: log}
+	if s.Objects {
 		if err := c.copyAll(ctx, pages{from.Database}); err != nil {
-			return b, err
+			return err
 		}
 		c.begin()
 	}
-	err := from.Database.Snapshot(ctx, func(s *meta.Snapshot) error {
-		if objects {
-			if err := c.copyAll(ctx, pages{s}); err != nil {
+	err := from.Database.Snapshot(ctx, func(snapshot *meta.Snapshot) error {
+		if s.Objects {
+			if err := c.copyAll(ctx, pages{snapshot}); err != nil {
 				return err
 			}
 		}
@@ -54,7 +90,7 @@ func Save(ctx context.Context, from Place, to Shelf, objects bool, parallel int,
 		written := make(chan error, 1)
 		go func() {
 			var err error
-			b.Summary, err = WriteArchive(ctx, s, w, by, now)
+			b.Summary, err = WriteArchive(ctx, snapshot, w, s.By, now)
 			w.CloseWithError(err)
 			written <- err
 		}()
@@ -63,7 +99,7 @@ func Save(ctx context.Context, from Place, to Shelf, objects bool, parallel int,
 		return errors.Join(err, <-written)
 	})
 	b.Objects, b.Copied, b.Bytes = c.summary.Objects, c.summary.Copied, c.summary.Bytes
-	return b, err
+	return err
 }
 
 // Backups lists the names of the backups on a shelf, the oldest first.

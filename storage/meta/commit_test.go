@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"berth/registry"
 	"berth/storage/meta"
@@ -37,8 +38,14 @@ func TestCommitWithoutAnswer(t *testing.T) {
 			t.Error("no COMMIT was cut off")
 		}
 	}
+	direct := openURL(t, server.String(), meta.Options{})
 	for _, name := range []registry.Name{"durable", "relaxed"} {
-		if _, err := openURL(t, server.String(), meta.Options{}).Repository(t.Context(), name); err != nil {
+		_, err := direct.Repository(t.Context(), name)
+		for begun := time.Now(); err != nil && time.Since(begun) < 10*time.Second; { // the server may be at it still
+			time.Sleep(5 * time.Millisecond)
+			_, err = direct.Repository(t.Context(), name)
+		}
+		if err != nil {
 			t.Errorf("%s was committed: %v", name, err)
 		}
 	}

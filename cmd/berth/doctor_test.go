@@ -32,16 +32,15 @@ func serveForTest(t *testing.T, more ...string) (flags []string, addr string) {
 	go func() { ended <- run(ctx, args, console{in: os.Stdin, out: io.Discard, err: &log}) }()
 	t.Cleanup(func() {
 		stop()
-		if code := <-ended; code != 0 {
+		if code := <-ended; code != 0 || t.Failed() {
 			t.Errorf("the server ended with %d: %s", code, log.String())
 		}
 	})
-	for range 1000 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if answer, err := http.Get("http://" + addr + "/v2/"); err == nil {
 			answer.Body.Close()
 			return flags, addr
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatal("the server did not start")
 	return nil, ""

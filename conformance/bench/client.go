@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -48,10 +49,10 @@ func newClient(ctx context.Context, base, user, password string, workers int) (*
 // close drops the connections.
 func (c *client) close() { c.http.CloseIdleConnections() }
 
-// request is one request about a repository.
+// request is one request about a repository or the catalog.
 type request struct {
 	method string
-	repo   string
+	repo   string // empty for the catalog
 	url    string // absolute, or a path
 	media  string // Content-Type or, of a GET, Accept
 	body   func() io.Reader
@@ -84,7 +85,7 @@ func (c *client) do(r request, keep io.Writer) (http.Header, int64, error) {
 	default:
 		req.Header.Set("Content-Type", r.media)
 	}
-	if err := c.login.authorize(req, r.repo); err != nil {
+	if err := c.login.authorize(req, scope(r.repo)); err != nil {
 		return nil, 0, err
 	}
 	resp, err := c.http.Do(req)
@@ -94,7 +95,8 @@ func (c *client) do(r request, keep io.Writer) (http.Header, int64, error) {
 	defer resp.Body.Close()
 	if resp.StatusCode != r.want {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
-		return nil, 0, &statusError{r.method, target, resp.StatusCode, string(b)}
+		after, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		return nil, 0, &statusError{r.method, target, resp.StatusCode, string(b), time.Duration(after) * time.Second}
 	}
 	n, err := drain(resp.Body, keep)
 	return resp.Header, n, err
@@ -127,6 +129,7 @@ type statusError struct {
 	method, url string
 	status      int
 	body        string
+	retryAfter  time.Duration // zero if the answer did not say
 }
 
 func (e *statusError) Error() string {

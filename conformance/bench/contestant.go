@@ -43,6 +43,9 @@ type running struct {
 	pid  int           // zero if nobody said
 	took time.Duration // from start to first answer
 	stop func() error
+
+	// database is how many bytes the metadata take on the disk. Nil for all but berth.
+	database func(ctx context.Context) (int64, error)
 }
 
 // start launches c, or hands out the peer that runs already.
@@ -90,7 +93,7 @@ func launcher(name, binary string, house bool, args func(addr, dir string, h *ho
 			return nil, errors.Join(err, h.close())
 		}
 		stop := func() error { return errors.Join(p.Stop(), h.close()) }
-		return &running{"http://" + addr, p.PID(), time.Since(begun), stop}, nil
+		return &running{url: "http://" + addr, pid: p.PID(), took: time.Since(begun), stop: stop}, nil
 	}
 }
 
@@ -194,8 +197,35 @@ func launchBerth(binary string, args []string, folder string, s3 bool) func(cont
 		if err := server.Answers("http://" + b.Addr + "/v2/")(); err != nil {
 			return nil, errors.Join(err, stop())
 		}
-		return &running{"http://" + b.Addr, b.PID(), time.Since(begun), stop}, nil
+		return &running{
+			url: "http://" + b.Addr, pid: b.PID(), took: time.Since(begun), stop: stop,
+			database: func(ctx context.Context) (int64, error) { return databaseSize(ctx, h, data) },
+		}, nil
 	}
+}
+
+// databaseSize is that of PostgreSQL or, without it, of SQLite's files in a data folder.
+func databaseSize(ctx context.Context, h *home, data string) (int64, error) {
+	if h.postgres != nil {
+		answer, err := h.postgres.Query(ctx, "SELECT pg_database_size(current_database())")
+		if err != nil {
+			return 0, err
+		}
+		return strconv.ParseInt(answer, 10, 64)
+	}
+	files, err := filepath.Glob(filepath.Join(data, "berth.db*"))
+	if err != nil {
+		return 0, err
+	}
+	var total int64
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			return 0, err
+		}
+		total += info.Size()
+	}
+	return total, nil
 }
 
 // newPeer is a registry that runs already, given as name=URL or name=URL,PID. The URL may carry user and password.

@@ -28,6 +28,19 @@ const (
 	idleMemory    metric = "idle memory, MiB"
 	peakMemory    metric = "peak memory, pushing and pulling, MiB"
 	binarySize    metric = "binary, MB"
+
+	// Of the growth table only.
+	catalogP50    metric = "page of 10 repositories from the middle: p50, ms"
+	referrersP50  metric = "referrers of one of many images: p50, ms"
+	deleteP50     metric = "delete of a manifest: p50, ms"
+	bytesPerImage metric = "database, bytes an image"
+
+	// Of a crowd only.
+	crowdDone    metric = "pushes that ended well"
+	crowdRetries metric = "pushes begun again after a 503"
+	crowdTime    metric = "time, s"
+	crowdRate    metric = "MiB/s"
+	crowdPeak    metric = "peak memory, MiB"
 )
 
 // figures are the samples of each metric, one a round.

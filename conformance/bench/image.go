@@ -98,12 +98,13 @@ type descriptor struct {
 
 // manifest is an image manifest, or an artifact if it says what it is about.
 type manifest struct {
-	SchemaVersion int          `json:"schemaVersion"`
-	MediaType     string       `json:"mediaType"`
-	ArtifactType  string       `json:"artifactType,omitempty"`
-	Config        descriptor   `json:"config"`
-	Layers        []descriptor `json:"layers"`
-	Subject       *descriptor  `json:"subject,omitempty"`
+	SchemaVersion int               `json:"schemaVersion"`
+	MediaType     string            `json:"mediaType"`
+	ArtifactType  string            `json:"artifactType,omitempty"`
+	Config        descriptor        `json:"config"`
+	Layers        []descriptor      `json:"layers"`
+	Subject       *descriptor       `json:"subject,omitempty"`
+	Annotations   map[string]string `json:"annotations,omitempty"`
 }
 
 func (b blob) describe(media string) descriptor { return descriptor{media, b.digest, b.size} }

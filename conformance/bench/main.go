@@ -1,8 +1,11 @@
 // Command bench measures berth beside other registries on this machine and prints berth's budgets with what each
 // registry took.
 //
-//	go run ./conformance/bench -berth bin/berth            # about six minutes
-//	go run ./conformance/bench -berth bin/berth -quick     # half a minute, to see that it works
+//	go run ./conformance/bench -berth bin/berth                     # about six minutes
+//	go run ./conformance/bench -berth bin/berth -growth 1000,30000  # berth alone, with so many images in it
+//	go run ./conformance/bench -berth bin/berth -crowd 200          # berth alone, with so many clients at once
+//
+// Each of them with -s3 too, and with -quick for half a minute, to see that it works.
 //
 // The contestants are a bare loop (see bareloop), berth with token authentication on, CNCF Distribution without any, and
 // every registry named with -peer. All get the same requests from the same client. They take turns, round by round, and
@@ -18,6 +21,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -31,6 +36,9 @@ type options struct {
 	berthData    string
 	distribution string
 	peers        []string
+	growth       []int
+	crowd        int
+	crowdLayer   int
 	dir          string
 	out          string
 	rounds       int
@@ -51,7 +59,13 @@ func parse() options {
 		return nil
 	})
 	flag.StringVar(&o.dir, "dir", "", "`folder` for the data of all registries, on a real disk; default a temporary one")
-	flag.StringVar(&o.out, "out", "results/bench.md", "`file` for a copy of the table")
+	flag.StringVar(&o.out, "out", "", "`file` for a copy of the table; by default results/bench.md, growth.md or crowd.md, with -s3 bench-s3.md and so on")
+	flag.Func("growth", "instead of the table, measure berth with so many `images` in it, such as 1000,30000,1000000", func(list string) error {
+		return parseGrowth(&o.growth, list)
+	})
+	flag.IntVar(&o.pushes, "pushes", 1000, "small images that are pushed in a round of -growth")
+	flag.IntVar(&o.crowd, "crowd", 0, "instead of the table, have so many `clients` push a blob each at once")
+	flag.IntVar(&o.crowdLayer, "crowd-layer", 200<<20, "`bytes` of each of these blobs")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, of which the table shows the median")
 	flag.IntVar(&o.clients, "clients", 8, "clients at once")
 	flag.IntVar(&o.images, "images", 32, "images of 4 large layers that are pushed and pulled in a round")
@@ -63,13 +77,48 @@ func parse() options {
 	flag.IntVar(&o.referrers, "referrers", 300, "referrers of one subject")
 	flag.IntVar(&o.startCount, "starts", 5, "how often the start is timed")
 	flag.BoolVar(&o.s3, "s3", false, "keep blobs on an S3 server and berth's metadata in PostgreSQL; their CPU time is not counted")
-	flag.BoolVar(&o.quick, "quick", false, "one short round with few tags")
+	flag.BoolVar(&o.quick, "quick", false, "one short round with little in it")
 	flag.BoolVar(&o.enforce, "enforce", false, "end with status 1 when a budget is missed")
 	flag.Parse()
 	if o.quick {
 		o.rounds, o.images, o.duration, o.tags, o.startCount = 1, 8, time.Second, min(o.tags, 10_000), 2
+		o.pages, o.pushes = 100, 200
+	}
+	if o.out == "" {
+		o.out = filepath.Join("results", o.kind()+".md")
 	}
 	return o
+}
+
+// kind names what is measured.
+func (o options) kind() string {
+	kind := "bench"
+	switch {
+	case len(o.growth) > 0:
+		kind = "growth"
+	case o.crowd > 0:
+		kind = "crowd"
+	}
+	if o.s3 {
+		kind += "-s3"
+	}
+	return kind
+}
+
+// parseGrowth reads a list of sizes.
+func parseGrowth(sizes *[]int, list string) error {
+	for _, word := range strings.Split(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return err
+		}
+		if n < smallestRegistry || n%imagesPerBatch != 0 {
+			return fmt.Errorf("%d is not a multiple of %d from %d on", n, imagesPerBatch, smallestRegistry)
+		}
+		*sizes = append(*sizes, n)
+	}
+	slices.Sort(*sizes)
+	return nil
 }
 
 func main() {
@@ -92,56 +141,110 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	contestants, err := enter(ctx, o, dir)
-	if err != nil {
-		return err
-	}
-	all, notes, err := measureAll(ctx, o, dir, contestants)
-	if err != nil {
-		return err
-	}
-	var names []string
-	for _, c := range contestants {
-		names = append(names, c.name)
-	}
-
-	if err := os.MkdirAll(filepath.Dir(o.out), 0o755); err != nil {
-		return err
-	}
-	file, err := os.Create(o.out)
-	if err != nil {
-		return err
-	}
-	w := io.MultiWriter(os.Stdout, file)
-	fmt.Fprintf(w, "%s. Medians of %d, %d clients, images of %d × %d MiB.%s\n\n", machine(), o.rounds, o.clients,
-		layersPerImage, o.layerSize>>20, notes)
-	printTable(w, o.budgets(), names, all)
-	fmt.Fprintf(file, "\n```\n")
-	printRounds(file, o.budgets(), names, all)
-	fmt.Fprintf(file, "```\n")
-	if err := file.Close(); err != nil {
-		return err
-	}
-	return judge(o, all)
-}
-
-// judge lists the budgets that are missed, which is an error only if the user wants it to be.
-func judge(o options, all map[string]figures) error {
 	var missed []string
-	for _, b := range o.budgets() {
-		if _, kept := b.verdict(all); !kept {
-			missed = append(missed, string(b.metric))
-		}
+	switch {
+	case len(o.growth) > 0:
+		missed, err = runGrowth(ctx, o, dir)
+	case o.crowd > 0:
+		missed, err = runCrowd(ctx, o, dir)
+	default:
+		missed, err = runTable(ctx, o, dir)
 	}
-	if len(missed) == 0 {
-		return nil
+	if err != nil || len(missed) == 0 {
+		return err
 	}
-	err := fmt.Errorf("missed: %s", strings.Join(missed, "; "))
+	err = fmt.Errorf("missed: %s", strings.Join(missed, "; "))
 	if !o.enforce {
 		progress("%v", err)
 		return nil
 	}
 	return err
+}
+
+// runTable measures and prints the contestants, and returns the budgets that berth misses.
+func runTable(ctx context.Context, o options, dir string) (missed []string, err error) {
+	contestants, err := enter(ctx, o, dir)
+	if err != nil {
+		return nil, err
+	}
+	all, notes, err := measureAll(ctx, o, dir, contestants)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, c := range contestants {
+		names = append(names, c.name)
+	}
+	return missedBudgets(o.budgets(), all), publish(o.out, func(w, file io.Writer) {
+		fmt.Fprintf(w, "%s. Medians of %d, %d clients, images of %d × %d MiB.%s\n\n", machine(), o.rounds, o.clients,
+			layersPerImage, o.layerSize>>20, notes)
+		printTable(w, o.budgets(), names, all)
+		fmt.Fprintf(file, "\n```\n")
+		printRounds(file, o.budgets(), names, all)
+		fmt.Fprintf(file, "```\n")
+	})
+}
+
+// runGrowth does the same for registries of several sizes.
+func runGrowth(ctx context.Context, o options, dir string) (missed []string, err error) {
+	stages, err := grow(ctx, o, dir)
+	if err != nil {
+		return nil, err
+	}
+	return missedTrends(stages), publish(o.out, func(w, file io.Writer) {
+		fmt.Fprintf(w, "%s. %s. Medians of %d, %d clients, half of the images in one repository.\n\n", machine(), o.kind(),
+			o.rounds, o.clients)
+		printGrowth(w, stages)
+		fmt.Fprintf(file, "\n```\n")
+		var lines []budget
+		for _, t := range trends {
+			lines = append(lines, budget{metric: t.metric, digits: t.digits})
+		}
+		var names []string
+		all := map[string]figures{}
+		for _, s := range stages {
+			names = append(names, thousands(s.images))
+			all[thousands(s.images)] = s.figures
+		}
+		printRounds(file, lines, names, all)
+		fmt.Fprintf(file, "```\n")
+	})
+}
+
+// runCrowd does the same for a crowd of clients.
+func runCrowd(ctx context.Context, o options, dir string) (missed []string, err error) {
+	t, err := crowd(ctx, o, dir)
+	if err != nil {
+		return nil, err
+	}
+	return missedBudgets(crowdBudgets(o.crowd), t.all()), publish(o.out, func(w, _ io.Writer) {
+		fmt.Fprintf(w, "%s. %s. %d clients, a blob of %d MiB each, --upload-memory %d.\n\n", machine(), o.kind(), o.crowd,
+			o.crowdLayer>>20, uploadMemory)
+		printCrowd(w, t)
+	})
+}
+
+// publish has a report written to stdout and to a file, and what is for the file alone to that.
+func publish(path string, report func(w, file io.Writer)) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	report(io.MultiWriter(os.Stdout, file), file)
+	return file.Close()
+}
+
+// missedBudgets lists the budgets that are missed.
+func missedBudgets(budgets []budget, all map[string]figures) (missed []string) {
+	for _, b := range budgets {
+		if _, kept := b.verdict(all); !kept {
+			missed = append(missed, string(b.metric))
+		}
+	}
+	return missed
 }
 
 // enter builds what is missing and makes the list of contestants.

@@ -20,6 +20,7 @@ type sizes struct {
 	referrers  int           // of one subject
 	pages      int           // of tags that are read
 	startCount int           // how often the start is timed
+	pushes     int           // of small images, in a round of the growth table
 }
 
 const layersPerImage = 4

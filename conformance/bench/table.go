@@ -14,10 +14,7 @@ import (
 func printTable(w io.Writer, budgets []budget, names []string, all map[string]figures) {
 	header := append([]string{"work", "budget"}, names...)
 	header = append(header, "berth : bare", "verdict")
-	rows := [][]string{header, nil}
-	for range header {
-		rows[1] = append(rows[1], "---")
-	}
+	rows := [][]string{header}
 	for _, b := range budgets {
 		limit := ""
 		if b.rule != nil {
@@ -31,8 +28,16 @@ func printTable(w io.Writer, budgets []budget, names []string, all map[string]fi
 		row = append(row, number(all[berth].median(b.metric)/all[bareLoop].median(b.metric), 2), verdict)
 		rows = append(rows, row)
 	}
-	for _, r := range rows {
+	printRows(w, rows)
+}
+
+// printRows writes a table in Markdown, whose first row is its header.
+func printRows(w io.Writer, rows [][]string) {
+	for n, r := range rows {
 		fmt.Fprintf(w, "| %s |\n", strings.Join(r, " | "))
+		if n == 0 {
+			fmt.Fprintf(w, "|%s\n", strings.Repeat(" --- |", len(r)))
+		}
 	}
 }
 

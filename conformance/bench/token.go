@@ -22,7 +22,7 @@ type login struct {
 
 	http   *http.Client
 	mu     sync.Mutex
-	tokens map[string]token // by repository
+	tokens map[string]token // by scope
 }
 
 // token is valid until it is renewed.
@@ -64,9 +64,17 @@ func newLogin(client *http.Client, base, user, password string) (*login, error) 
 	return l, nil
 }
 
-// authorize adds what the registry wants to see on a request about repo. A token is asked for once and used until
+// scope is what a token for requests about repo covers; those about no repository are about the catalog.
+func scope(repo string) string {
+	if repo == "" {
+		return "registry:catalog:*"
+	}
+	return "repository:" + repo + ":pull,push,delete"
+}
+
+// authorize adds what the registry wants to see on a request of that scope. A token is asked for once and used until
 // shortly before it expires, as clients do.
-func (l *login) authorize(req *http.Request, repo string) error {
+func (l *login) authorize(req *http.Request, scope string) error {
 	if l.basic {
 		req.SetBasicAuth(l.user, l.password)
 		return nil
@@ -76,21 +84,21 @@ func (l *login) authorize(req *http.Request, repo string) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := l.tokens[repo]
+	t := l.tokens[scope]
 	if time.Until(t.until) < renewal {
 		var err error
-		if t, err = l.fetch(repo); err != nil {
+		if t, err = l.fetch(scope); err != nil {
 			return err
 		}
-		l.tokens[repo] = t
+		l.tokens[scope] = t
 	}
 	req.Header.Set("Authorization", t.header)
 	return nil
 }
 
-// fetch gets a token for repo.
-func (l *login) fetch(repo string) (token, error) {
-	q := url.Values{"service": {l.service}, "scope": {"repository:" + repo + ":pull,push"}}
+// fetch gets a token.
+func (l *login) fetch(scope string) (token, error) {
+	q := url.Values{"service": {l.service}, "scope": {scope}}
 	req, err := http.NewRequest(http.MethodGet, l.realm+"?"+q.Encode(), nil)
 	if err != nil {
 		return token{}, err

@@ -82,12 +82,26 @@ chaos-smoke: build ## half of that, and with shorter faults
 	go run ./conformance/chaos -berth $(BERTH) -quick
 
 .PHONY: bench
-bench: build ## measure berth beside CNCF Distribution and a bare loop
+bench: build ## measure berth beside CNCF Distribution and a bare loop, on a disk and on S3 and PostgreSQL
 	go run ./conformance/bench -berth $(BERTH)
+	go run ./conformance/bench -berth $(BERTH) -s3
+
+.PHONY: bench-growth
+bench-growth: build ## measure berth with 1,000, 30,000 and 1,000,000 images in it
+	go run ./conformance/bench -berth $(BERTH) -enforce -growth 1000,30000,1000000
+	go run ./conformance/bench -berth $(BERTH) -enforce -growth 1000,30000,1000000 -s3
+
+.PHONY: bench-crowd
+bench-crowd: build ## have 200 clients push 200 MiB each to S3 at once; needs 50 GiB of disk
+	go run ./conformance/bench -berth $(BERTH) -enforce -crowd 200 -crowd-layer 209715200 -s3
 
 .PHONY: bench-smoke
-bench-smoke: build ## see in a minute that the benchmark runs; its figures are not to be quoted
-	go run ./conformance/bench -berth $(BERTH) -quick
+bench-smoke: build ## see in two minutes that the benchmarks run; their figures are not to be quoted
+	for s3 in '' -s3; do \
+		go run ./conformance/bench -berth $(BERTH) -quick $$s3 && \
+		go run ./conformance/bench -berth $(BERTH) -quick -growth 600,1200 $$s3 && \
+		go run ./conformance/bench -berth $(BERTH) -crowd 20 -crowd-layer 20971520 $$s3 || exit 1; \
+	done
 
 .PHONY: vulncheck
 vulncheck: ## look for known vulnerabilities; needs the internet

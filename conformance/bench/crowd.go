@@ -75,13 +75,13 @@ func crowd(ctx context.Context, o options, dir string) (t *throng, err error) {
 	return t, ctx.Err()
 }
 
-// checkRoom looks whether there is room for so many bytes, and some more.
+// checkRoom looks whether there is room for so many bytes, and a quarter more for parts that an S3 server is joining.
 func checkRoom(dir string, bytes int64) error {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return err
 	}
-	if free := int64(fs.Bavail) * fs.Bsize; free < bytes+bytes/10 {
+	if free := int64(fs.Bavail) * fs.Bsize; free < bytes+bytes/4 {
 		return fmt.Errorf("%s has %d MiB free, and the blobs take %d; name another folder with -dir, or push less with -crowd-layer",
 			dir, free>>20, bytes>>20)
 	}

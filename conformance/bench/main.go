@@ -59,7 +59,7 @@ func parse() options {
 		return nil
 	})
 	flag.StringVar(&o.dir, "dir", "", "`folder` for the data of all registries, on a real disk; default a temporary one")
-	flag.StringVar(&o.out, "out", "", "`file` for a copy of the table; by default results/bench.md, growth.md or crowd.md, with -s3 bench-s3.md and so on")
+	flag.StringVar(&o.out, "out", "", "`file` for a copy of the table; by default results/bench.md, growth.md or crowd.md, or bench-s3-quick.md and so on")
 	flag.Func("growth", "instead of the table, measure berth with so many `images` in it, such as 1000,30000,1000000", func(list string) error {
 		return parseGrowth(&o.growth, list)
 	})
@@ -82,7 +82,7 @@ func parse() options {
 	flag.Parse()
 	if o.quick {
 		o.rounds, o.images, o.duration, o.tags, o.startCount = 1, 8, time.Second, min(o.tags, 10_000), 2
-		o.pages, o.pushes = 100, 200
+		o.pages, o.pushes, o.crowdLayer = 100, 200, min(o.crowdLayer, 20<<20)
 	}
 	if o.out == "" {
 		o.out = filepath.Join("results", o.kind()+".md")
@@ -90,7 +90,7 @@ func parse() options {
 	return o
 }
 
-// kind names what is measured.
+// kind names what is measured, and the file that it is kept in.
 func (o options) kind() string {
 	kind := "bench"
 	switch {
@@ -101,6 +101,9 @@ func (o options) kind() string {
 	}
 	if o.s3 {
 		kind += "-s3"
+	}
+	if o.quick { // what took long is not to be overwritten
+		kind += "-quick"
 	}
 	return kind
 }

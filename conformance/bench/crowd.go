@@ -48,6 +48,10 @@ func crowd(ctx context.Context, o options, dir string) (t *throng, err error) {
 
 	progress("%d clients push %d MiB each", o.crowd, o.crowdLayer>>20)
 	t = &throng{clients: o.crowd, figures: at.figures}
+	before, err := cpuTime(at.running.pid)
+	if err != nil {
+		return nil, err
+	}
 	var done, retries atomic.Int64
 	var g errgroup.Group
 	begun := time.Now()
@@ -64,24 +68,27 @@ func crowd(ctx context.Context, o options, dir string) (t *throng, err error) {
 	t.failed = g.Wait()
 	took := time.Since(begun).Seconds()
 	peak, err := memory(at.running.pid, "VmHWM")
-	if err != nil {
+	after, e := cpuTime(at.running.pid)
+	if err = errors.Join(err, e); err != nil {
 		return nil, errors.Join(err, t.failed) // it has died of them
 	}
+	mib := float64(done.Load()) * float64(o.crowdLayer) / (1 << 20)
 	t.figures.add(crowdDone, float64(done.Load()))
 	t.figures.add(crowdRetries, float64(retries.Load()))
 	t.figures.add(crowdTime, took)
-	t.figures.add(crowdRate, float64(done.Load())*float64(o.crowdLayer)/(1<<20)/took)
+	t.figures.add(crowdRate, mib/took)
+	t.figures.add(pushCPU, (after-before).Seconds()/mib*1024)
 	t.figures.add(crowdPeak, peak)
 	return t, ctx.Err()
 }
 
-// checkRoom looks whether there is room for so many bytes, and a quarter more for parts that an S3 server is joining.
+// checkRoom looks whether there is room for so many bytes, and half as much for parts that an S3 server is joining.
 func checkRoom(dir string, bytes int64) error {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return err
 	}
-	if free := int64(fs.Bavail) * fs.Bsize; free < bytes+bytes/4 {
+	if free := int64(fs.Bavail) * fs.Bsize; free < bytes+bytes/2 {
 		return fmt.Errorf("%s has %d MiB free, and the blobs take %d; name another folder with -dir, or push less with -crowd-layer",
 			dir, free>>20, bytes>>20)
 	}
@@ -111,6 +118,7 @@ func crowdBudgets(clients int) []budget {
 		{metric: crowdRetries},
 		{metric: crowdTime, digits: 1},
 		{metric: crowdRate},
+		{metric: pushCPU, digits: 2},
 		{metric: crowdPeak, rule: atMost((uploadMemory + aside) >> 20)},
 	}
 }

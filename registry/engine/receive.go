@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -16,12 +15,6 @@ import (
 	"berth/storage/blob"
 	"berth/storage/meta"
 )
-
-// bufferSize is what a push reads at once: large enough that system calls do not
-// count, small enough that the bytes are still in the cache when they are hashed.
-const bufferSize = 256 << 10
-
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // reception is an upload while a request writes to it.
 type reception struct {
@@ -151,11 +144,11 @@ func (r *reception) copy(ctx context.Context, c registry.Chunk) error {
 	if c.Body == nil {
 		return nil
 	}
-	buf := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buf)
+	buf, put := receiving.get()
+	defer put()
 	var arrived int64
 	for {
-		n, readErr := c.Body.Read(buf[:])
+		n, readErr := c.Body.Read(buf)
 		fits := n
 		if c.Size >= 0 {
 			fits = int(min(int64(n), c.Size-arrived))

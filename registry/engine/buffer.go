@@ -15,10 +15,7 @@ const (
 	manyPushes      = 32
 )
 
-// receiving are the buffers of all pushes.
-var receiving buffers
-
-// buffers are what pushes read into.
+// buffers are what the pushes of a registry read into.
 type buffers struct {
 	large, small sync.Pool
 	taken        atomic.Int64 // large ones

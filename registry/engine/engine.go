@@ -46,6 +46,8 @@ type Engine struct {
 	opts  Options
 	log   *slog.Logger
 
+	buffers buffers
+
 	mu   sync.Mutex
 	busy map[registry.UploadID]struct{} // uploads a request of this process is writing to
 }

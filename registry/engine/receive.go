@@ -144,7 +144,7 @@ func (r *reception) copy(ctx context.Context, c registry.Chunk) error {
 	if c.Body == nil {
 		return nil
 	}
-	buf, put := receiving.get()
+	buf, put := r.engine.buffers.get()
 	defer put()
 	var arrived int64
 	for {

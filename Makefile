@@ -92,7 +92,7 @@ bench-growth: build ## measure berth with 1,000, 30,000 and 1,000,000 images in 
 	go run ./conformance/bench -berth $(BERTH) -enforce -growth 1000,30000,1000000 -s3
 
 .PHONY: bench-crowd
-bench-crowd: build ## have 200 clients push 200 MiB each to S3 at once; needs 50 GiB of disk
+bench-crowd: build ## have 200 clients push 200 MiB each to S3 at once; needs 60 GiB of disk
 	go run ./conformance/bench -berth $(BERTH) -enforce -crowd 200 -crowd-layer 209715200 -s3
 
 .PHONY: bench-smoke

@@ -13,6 +13,7 @@ import (
 // repoCommand administers repositories.
 type repoCommand struct {
 	List   repoList   `cmd:"" help:"List repositories."`
+	Create repoCreate `cmd:"" help:"Create a repository, which pushes need with --no-create-on-push."`
 	Show   repoShow   `cmd:"" help:"Show the tags of a repository."`
 	Delete repoDelete `cmd:"" help:"Delete a repository."`
 }
@@ -63,6 +64,29 @@ func (cmd repoList) Run(ctx context.Context, c console) error {
 			}
 		}
 		return cmd.print(c, listed, []string{"NAME", "CREATED"}, rows)
+	})
+}
+
+type repoCreate struct {
+	dataFlags `embed:""`
+	Name      string `arg:"" help:"Name of the repository."`
+}
+
+func (cmd repoCreate) Run(ctx context.Context, c console) error {
+	name, err := registry.ParseName(cmd.Name)
+	if err != nil {
+		return err
+	}
+	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
+		created, err := e.CreateRepository(ctx, name)
+		switch {
+		case err != nil:
+			return err
+		case !created:
+			return fmt.Errorf("repository %s is there already", name)
+		}
+		fmt.Fprintf(c.out, "repository %s created\n", name)
+		return nil
 	})
 }
 

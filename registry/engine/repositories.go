@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"github.com/opencontainers/go-digest"
 
@@ -12,6 +13,18 @@ import (
 // Repositories implements [registry.Lister].
 func (e *Engine) Repositories(ctx context.Context, last registry.Name, limit int) ([]registry.Name, error) {
 	return e.meta.Repositories(ctx, last, limit)
+}
+
+// CreateRepository makes an empty repository, unless it is there already.
+func (e *Engine) CreateRepository(ctx context.Context, name registry.Name) (created bool, err error) {
+	err = e.meta.Update(ctx, func(tx *meta.Tx) error {
+		_, err := tx.Repository(ctx, name)
+		if created = errors.Is(err, registry.ErrNameUnknown); created {
+			_, err = tx.EnsureRepository(ctx, name)
+		}
+		return err
+	})
+	return created && err == nil, err
 }
 
 // DeleteRepository removes a repository. One that still holds images is removed

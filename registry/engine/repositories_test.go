@@ -26,6 +26,22 @@ func push(t *testing.T, r registry.Registry, repo registry.Name, i registrytest.
 	want(t, "PutManifest", err, nil)
 }
 
+func TestCreateRepository(t *testing.T) {
+	e := engine.New(openDB(t), mem.New(), engine.Options{})
+	b := registrytest.NewBlob(1, 1)
+	_, err := e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest)
+	want(t, "PutBlob without a repository", err, registry.ErrNameUnknown)
+	for _, first := range []bool{true, false} {
+		created, err := e.CreateRepository(t.Context(), "a")
+		want(t, "CreateRepository", err, nil)
+		if created != first {
+			t.Errorf("CreateRepository: created is %t, want %t", created, first)
+		}
+	}
+	_, err = e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest)
+	want(t, "PutBlob", err, nil)
+}
+
 func TestDeleteRepository(t *testing.T) {
 	e := engine.New(openDB(t), mem.New(), open)
 	want(t, "DeleteRepository", e.DeleteRepository(t.Context(), "a", true), registry.ErrNameUnknown)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
 	"berth/auth"
@@ -201,14 +202,29 @@ type (
 	accountRemove accountArg
 )
 
-func (cmd accountEnable) Run(ctx context.Context, c console) error {
-	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.SetDisabled(ctx, cmd.Name, false) })
+// change calls do unless the account is of another kind than the command, user or robot,
+// is about: who mistakes one for the other has mistaken the name, too.
+func (a accountArg) change(ctx context.Context, k *kong.Context, c console, do func(*auth.Manager) error) error {
+	kind := auth.Kind(k.Selected().Parent.Name)
+	return a.withManager(ctx, c, func(m *auth.Manager, db *meta.DB) error {
+		switch account, err := db.Account(ctx, a.Name); {
+		case err == nil && account.Kind != kind:
+			return fmt.Errorf("%s is a %s: berth %s %s is the command for it", a.Name, account.Kind, account.Kind, k.Selected().Name)
+		case err != nil && !errors.Is(err, auth.ErrAccountUnknown):
+			return err
+		}
+		return do(m)
+	})
 }
 
-func (cmd accountStop) Run(ctx context.Context, c console) error {
-	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.SetDisabled(ctx, cmd.Name, true) })
+func (cmd accountEnable) Run(ctx context.Context, k *kong.Context, c console) error {
+	return accountArg(cmd).change(ctx, k, c, func(m *auth.Manager) error { return m.SetDisabled(ctx, cmd.Name, false) })
 }
 
-func (cmd accountRemove) Run(ctx context.Context, c console) error {
-	return cmd.withManager(ctx, c, func(m *auth.Manager, _ *meta.DB) error { return m.DeleteAccount(ctx, cmd.Name) })
+func (cmd accountStop) Run(ctx context.Context, k *kong.Context, c console) error {
+	return accountArg(cmd).change(ctx, k, c, func(m *auth.Manager) error { return m.SetDisabled(ctx, cmd.Name, true) })
+}
+
+func (cmd accountRemove) Run(ctx context.Context, k *kong.Context, c console) error {
+	return accountArg(cmd).change(ctx, k, c, func(m *auth.Manager) error { return m.DeleteAccount(ctx, cmd.Name) })
 }

@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"berth/auth"
 )
@@ -74,7 +75,7 @@ func (tx *Tx) attach(ctx context.Context, account, policy string) error {
 		var one int
 		err := tx.run.get(ctx, `SELECT 1 FROM policies WHERE name = ?`, []any{policy}, &one)
 		if isNone(err) {
-			return auth.ErrPolicyUnknown
+			return fmt.Errorf("%w: %s", auth.ErrPolicyUnknown, policy)
 		}
 		if err != nil {
 			return err

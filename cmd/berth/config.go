@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
+
+	"berth/storage/meta"
 )
 
 // dataFlags say where the registry keeps things. All commands have them.
@@ -173,13 +175,13 @@ func (cmd configCommand) Run(k *kong.Context, c console) error {
 	return err
 }
 
-// redact hides the password of a URL.
+// redact hides the secrets in where something is kept. Names of files have none, and need
+// not be URLs.
 func redact(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.User == nil {
+	if strings.HasPrefix(raw, "sqlite:") || strings.HasPrefix(raw, "fs:") {
 		return raw
 	}
-	return u.Redacted()
+	return meta.Redact(raw)
 }
 
 // loadYAML reads the configuration file. An unknown key is an error: it is a

@@ -30,7 +30,7 @@ func Diagnose(ctx context.Context, rawURL string, connections int, checks *check
 		diagnosePostgres(ctx, rawURL, connections, checks)
 	default:
 		checks.Do(ctx, "database", func(context.Context) checkup.Finding {
-			return checkup.Bad(fmt.Sprintf("%q is no database that berth knows", redact(rawURL)), "set --database to sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME")
+			return checkup.Bad(fmt.Sprintf("%q is no database that berth knows", Redact(rawURL)), "set --database to sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME")
 		})
 	}
 }

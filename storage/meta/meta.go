@@ -65,17 +65,25 @@ func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
 		err = errors.New("it should be sqlite:PATH or postgres://…")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("database %q: %w", redact(rawURL), err)
+		return nil, fmt.Errorf("database %q: %w", Redact(rawURL), err)
 	}
 	db.queries = queries{run: db.database, dialect: db.database}
 	return db, nil
 }
 
-// redact hides the password of a URL, and all of one that cannot be understood.
-func redact(rawURL string) string {
+// Redact hides the passwords of a URL, those among its parameters too, and all of one
+// that cannot be understood.
+func Redact(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "…"
+	}
+	parameters := u.Query()
+	for _, name := range []string{"password", "sslpassword"} {
+		if parameters.Has(name) {
+			parameters.Set(name, "xxxxx")
+			u.RawQuery = parameters.Encode()
+		}
 	}
 	return u.Redacted()
 }

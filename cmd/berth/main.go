@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"berth/auth"
+	"berth/registry"
 )
 
 // Exit codes, which scripts may rely on.
@@ -85,10 +87,19 @@ func run(ctx context.Context, args []string, c console) (code int) {
 	case errors.Is(err, errTrouble):
 		return exitTrouble
 	case err != nil:
-		fmt.Fprintf(c.err, "berth: %v\n", err)
+		fmt.Fprintf(c.err, "berth: %s\n", plain(err))
 		return exitFailed
 	}
 	return 0
+}
+
+// plain is an error without the code that clients of the registry go by.
+func plain(err error) string {
+	var e *registry.Error
+	if errors.As(err, &e) {
+		return strings.Replace(err.Error(), string(e.Code)+": ", "", 1)
+	}
+	return err.Error()
 }
 
 type exitPanic int

@@ -38,6 +38,9 @@ func (cmd migrateCommand) Run(ctx context.Context, c console) (err error) {
 	if err := from.exists(); err != nil {
 		return fmt.Errorf("--from: %w", err)
 	}
+	if from.Data != "" && served(from.Data) {
+		fmt.Fprintf(c.err, "A server runs on %s. Unless it is read-only (berth serve --read-only), what it is given from now on stays behind.\n", from.Data)
+	}
 	source, closeSource, err := from.openPlace(ctx)
 	if err != nil {
 		return err

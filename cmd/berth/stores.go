@@ -41,7 +41,10 @@ func (f dataFlags) exists() error {
 	if !ok {
 		return nil
 	}
-	if _, err := os.Stat(path); err != nil {
+	switch _, err := os.Stat(path); {
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w: only the user who runs the server, or root, may look there", err)
+	case err != nil:
 		return fmt.Errorf("there is no registry in %s (%w)", cmp.Or(f.Data, filepath.Dir(path)), err)
 	}
 	return nil
@@ -121,13 +124,26 @@ func chunkMinLength(storage string) int64 {
 	return 0
 }
 
+// served reports whether a server is seen to use a data folder.
+func served(dir string) bool {
+	file, err := os.Open(filepath.Join(dir, lockFile))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
+}
+
+// lockFile is in a data folder and held by the server that uses it.
+const lockFile = "berth.lock"
+
 // lockData makes sure that one server at a time uses a data folder. The lock goes
 // with the process, however it ends.
 func lockData(dir string, log *slog.Logger) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "berth.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"berth/registry"
 	"berth/registry/engine"
 	"berth/registry/oci"
+	"berth/storage/blob"
 	"berth/storage/meta"
 	"berth/storage/queue"
 )
@@ -31,7 +32,9 @@ type parts struct {
 	expire   func(context.Context, time.Time) error
 	jobs     *queue.Worker
 	database *meta.DB
+	blobs    blob.Store
 	close    func(context.Context) error // the blob store
+	first    func(context.Context) error // makes the first account, if need be
 }
 
 // assemble puts the registry together: engine, guard, faces.
@@ -43,9 +46,6 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		return parts{}, err
 	}
 	audit := auditLog{log: log, who: "berth"}
-	if err := ensureAdmin(ctx, c, db, cmd.AdminPassword, audit); err != nil {
-		return parts{}, err
-	}
 	eng := engine.New(db, m.store(blobs), engine.Options{
 		CreateOnPush: cmd.CreateOnPush,
 		AllowSparse:  matchAny(cmd.Sparse),
@@ -86,7 +86,8 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		Logger:         log,
 		Observe:        m.request,
 	})
-	p := parts{ready: new(atomic.Bool), requests: new(gate), database: db, close: closeBlobs}
+	p := parts{ready: new(atomic.Bool), requests: new(gate), database: db, blobs: blobs, close: closeBlobs}
+	p.first = func(ctx context.Context) error { return ensureAdmin(ctx, c, db, cmd.AdminPassword, audit) }
 	face.Handle("/token", "token", &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator})
 	face.Handle("/.well-known/jwks.json", "keys", http.HandlerFunc(issuer.ServeKeys))
 	p.handler = p.requests.guard(face)

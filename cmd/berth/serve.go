@@ -17,6 +17,7 @@ import (
 
 	"berth/auth"
 	"berth/registry"
+	"berth/storage/blob"
 	"berth/storage/meta"
 )
 
@@ -102,15 +103,20 @@ func (cmd serveCommand) newServer(ctx context.Context, c console, log *slog.Logg
 func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 	listener, err := net.Listen("tcp", s.flags.Addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("--addr %s: %w", s.flags.Addr, err)
 	}
+	defer listener.Close()
 	listener = limit(listener, s.flags.MaxConnections)
 	var admin net.Listener
 	if s.private != nil {
 		if admin, err = net.Listen("tcp", s.flags.AdminAddr); err != nil {
-			listener.Close()
-			return fmt.Errorf("the admin address: %w", err)
+			return fmt.Errorf("--admin-addr %s: %w", s.flags.AdminAddr, err)
 		}
+		defer admin.Close()
+	}
+	// The password is shown once, so by a start that nothing stands in the way of.
+	if err := s.parts.first(ctx); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -136,6 +142,7 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 		start("jobs", func() error { s.parts.jobs.Run(ctx); return nil })
 	}
 	start("database", func() error { return s.watchDatabase(ctx) })
+	start("storage", func() error { s.tryStorage(ctx); return nil })
 	start("reload", func() error { return s.reloadOnHangup(ctx, level) })
 	s.parts.ready.Store(true)
 	s.log.Info("berth is ready", "version", version, "addr", listener.Addr().String(), "admin_addr", s.flags.AdminAddr,
@@ -161,6 +168,16 @@ func (s *server) watchDatabase(ctx context.Context) error {
 		return nil
 	case <-s.parts.database.Broken():
 		return fmt.Errorf("nothing can be made durable any more: %w", s.parts.database.Ping(ctx))
+	}
+}
+
+// tryStorage says early what would otherwise be told by the first push: that the storage
+// is not to be reached, or is another one than was meant. The registry runs all the same,
+// for it may be back soon.
+func (s *server) tryStorage(ctx context.Context) {
+	_, err := s.parts.blobs.Size(ctx, blob.NewKey())
+	if err != nil && !errors.Is(err, blob.ErrNotExist) && ctx.Err() == nil {
+		s.log.Warn("the storage is not as it should be, so that pushes and pulls fail; berth doctor says what to do", "error", err)
 	}
 }
 

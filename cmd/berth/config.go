@@ -101,7 +101,7 @@ func (f serveFlags) check() error {
 	}
 	for _, cidr := range f.TrustedProxy {
 		if _, _, err := net.ParseCIDR(cidr); err != nil {
-			return fmt.Errorf("--trusted-proxy: %w", err)
+			return fmt.Errorf("--trusted-proxy %q: it should be a network such as 10.0.0.0/8, or 10.0.0.5/32 for one address", cidr)
 		}
 	}
 	if _, err := f.redirect(); err != nil {
@@ -113,6 +113,9 @@ func (f serveFlags) check() error {
 		if d <= 0 {
 			return fmt.Errorf("--%s must be more than zero, not %s", flag, d)
 		}
+	}
+	if f.TokenLifetime < time.Minute || f.TokenLifetime > 24*time.Hour*90 {
+		return fmt.Errorf("--token-lifetime must be a minute to 90 days, not %s", f.TokenLifetime)
 	}
 	return nil
 }

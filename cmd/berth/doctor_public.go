@@ -60,7 +60,7 @@ func (cmd doctorCommand) checkPublic(ctx context.Context, checks *checkup.Checks
 	const reach, challenge, token, start = "public url", "public challenge", "public token", "public upload"
 	base, err := url.Parse(strings.TrimSuffix(cmd.PublicURL, "/"))
 	if cmd.PublicURL == "" || err != nil || base.Host == "" {
-		checks.Skip(reach, "there is no --public-url")
+		checks.Skip(reach, "there is no --public-url, through which logins and pushes are tried")
 		return
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()

@@ -223,7 +223,7 @@ func (cmd restoreCommand) Run(ctx context.Context, c console) (err error) {
 	defer func() { err = errors.Join(err, closePlace()) }()
 	b, err := transfer.Restore(ctx, cmd.Name, shelf, to, cmd.Parallel, progressLog(c))
 	if errors.Is(err, registry.ErrNotEmpty) {
-		return fmt.Errorf("%s; a backup is restored where there is no registry yet, and no server has been started", message(err))
+		return fmt.Errorf("%w; a backup is restored where there is no registry yet, and no server has been started", err)
 	}
 	if err != nil {
 		return hint(err, "a backup without --objects is restored with the --storage that it was made of")

@@ -54,7 +54,7 @@ func (cmd migrateCommand) Run(ctx context.Context, c console) (err error) {
 
 	summary, err := transfer.Move(ctx, source, destination, cmd.Parallel, progressLog(c))
 	if errors.Is(err, registry.ErrNotEmpty) {
-		return fmt.Errorf("--to: %s; if an earlier run has ended, the registry is there: rows come last, and all or none", message(err))
+		return fmt.Errorf("--to: %w; if an earlier run has ended, the registry is there: rows come last, and all or none", err)
 	}
 	if err != nil {
 		return hint(err, "berth fsck --deep lists them")
@@ -111,15 +111,6 @@ func (f dataFlags) openPlace(ctx context.Context) (transfer.Place, func() error,
 // progressLog tells a person how far something long has come.
 func progressLog(c console) *slog.Logger {
 	return slog.New(slog.NewTextHandler(c.err, nil))
-}
-
-// message is an error without the code that clients of the registry are told.
-func message(err error) string {
-	var e *registry.Error
-	if errors.As(err, &e) {
-		return e.Message
-	}
-	return err.Error()
 }
 
 // hint says what to do about blobs that could not be copied.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -41,11 +40,10 @@ type robotCommand struct {
 
 // withManager calls do with the accounts of the registry. What it changes is logged.
 func (f dataFlags) withManager(ctx context.Context, c console, do func(*auth.Manager, *meta.DB) error) error {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.LogLevel)); err != nil {
+	audit, err := f.audit(c)
+	if err != nil {
 		return err
 	}
-	audit := commandLine(newLogger(c.err, "auto", level))
 	db, err := f.openDatabase(ctx)
 	if err != nil {
 		return err
@@ -63,6 +61,9 @@ func (f passwordFlag) read(c console) (string, error) {
 		line, err := bufio.NewReader(c.in).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
+		}
+		if line == "" {
+			return "", errors.New("there is no terminal to ask for a password on, and none came on standard input")
 		}
 		return strings.TrimRight(line, "\r\n"), nil
 	}

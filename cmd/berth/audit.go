@@ -6,23 +6,28 @@ import (
 	"os/user"
 
 	"berth/auth"
+	"berth/registry"
 )
 
-// auditLog writes a line of the log, marked audit=true, for each refusal and each change of
-// accounts and policies. What is pushed and deleted over /v2/ stands in the lines of the
-// requests.
+// auditLog writes a line of the log, marked audit=true, for each refusal, each change of
+// accounts and policies, and each repository that a command makes or deletes. What is
+// pushed and deleted over /v2/ stands in the lines of the requests.
 type auditLog struct {
 	log *slog.Logger
 	who string // makes the changes
 }
 
-// commandLine is the audit of a command that an operator runs.
-func commandLine(log *slog.Logger) auditLog {
+// audit is that of a command that an operator runs.
+func (f dataFlags) audit(c console) (auditLog, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.LogLevel)); err != nil {
+		return auditLog{}, err
+	}
 	who := "operator"
 	if u, err := user.Current(); err == nil {
 		who += " " + u.Username
 	}
-	return auditLog{log: log, who: who}
+	return auditLog{log: newLogger(c.err, "auto", level), who: who}, nil
 }
 
 // refused is for [auth.Options].Refused.
@@ -50,6 +55,13 @@ func (a auditLog) changed(ctx context.Context, c auth.Change) {
 		attrs = append(attrs, slog.String("policy", c.Policy))
 	}
 	a.write(ctx, "changed", attrs)
+}
+
+// repository tells of a change of a repository as a whole.
+func (a auditLog) repository(ctx context.Context, action string, name registry.Name) {
+	a.write(ctx, "changed", []slog.Attr{
+		slog.String("who", a.who), slog.String("action", action), slog.String("repository", string(name)),
+	})
 }
 
 func (a auditLog) write(ctx context.Context, what string, attrs []slog.Attr) {

@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +26,20 @@ type dataFlags struct {
 	Database string `placeholder:"URL" help:"Where metadata is kept: sqlite:FILE (default sqlite:DATA/berth.db) or postgres://USER:PASSWORD@HOST/NAME."`
 	Storage  string `placeholder:"URL" help:"Where blobs are kept: fs:DIR (default fs:DATA/blobs) or s3://BUCKET/PREFIX?endpoint=URL&region=REGION."`
 	LogLevel string `default:"info" enum:"debug,info,warn,error" help:"Least severity that is logged: ${enum}."`
+}
+
+// Validate refuses a --data that says nothing, because the environment or the
+// configuration file has the registry elsewhere: who gave it means another registry.
+func (f dataFlags) Validate(k *kong.Context) error {
+	if f.Database == "" || f.Storage == "" {
+		return nil
+	}
+	for _, p := range k.Path {
+		if p.Flag != nil && p.Flag.Name == "data" && !p.Resolved {
+			return fmt.Errorf("--data %s has no effect, because --database and --storage (or BERTH_DATABASE and BERTH_STORAGE, or the configuration file) say where the registry is: unset these, or leave it out", f.Data)
+		}
+	}
+	return nil
 }
 
 func (f dataFlags) database() string {
@@ -79,6 +95,9 @@ type serveFlags struct {
 
 	DatabaseConnections int `placeholder:"N" help:"Connections to the database (default 8 that read SQLite, 20 to PostgreSQL)."`
 }
+
+// Validate allows a --data that only certificates are kept in.
+func (f serveFlags) Validate() error { return nil }
 
 // check finds what no single flag can.
 func (f serveFlags) check() error {
@@ -199,14 +218,45 @@ func loadYAML(r io.Reader) (kong.Resolver, error) {
 
 type yamlResolver map[string]any
 
-func (y yamlResolver) Validate(app *kong.Application) error {
-	known := map[string]bool{}
-	for _, leaf := range app.Leaves(false) {
-		for _, group := range leaf.AllFlags(false) {
-			for _, flag := range group {
-				known[flag.Name] = true
+// allFlags are those of all commands.
+func allFlags(app *kong.Application) iter.Seq[*kong.Flag] {
+	return func(yield func(*kong.Flag) bool) {
+		for _, leaf := range app.Leaves(false) {
+			for _, group := range leaf.AllFlags(false) {
+				for _, flag := range group {
+					if !yield(flag) {
+						return
+					}
+				}
 			}
 		}
+	}
+}
+
+// links are variables that Kubernetes sets for services, one of which may be called berth.
+var links = regexp.MustCompile(`_SERVICE_(HOST|PORT)|_PORT(_|$)`)
+
+// misspelt are the variables that look like settings and are none.
+func misspelt(app *kong.Application, environ []string) (names []string) {
+	known := map[string]bool{"BERTH_CONFIG": true}
+	for flag := range allFlags(app) {
+		for _, name := range flag.Envs {
+			known[name] = true
+		}
+	}
+	for _, pair := range environ {
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, "BERTH_") && !known[name] && !links.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (y yamlResolver) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	for flag := range allFlags(app) {
+		known[flag.Name] = true
 	}
 	var unknown []string
 	for key := range y {

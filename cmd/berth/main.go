@@ -82,6 +82,12 @@ func run(ctx context.Context, args []string, c console) (code int) {
 		fmt.Fprintf(c.err, "berth: %v\nTry 'berth --help'.\n", err)
 		return exitUsage
 	}
+	switch command.Command() {
+	case "serve", "config", "doctor":
+		for _, name := range misspelt(parser.Model, os.Environ()) {
+			fmt.Fprintf(c.err, "berth: %s is set, and there is no such setting; see berth %s --help\n", name, command.Command())
+		}
+	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	switch err := command.Run(c); {
 	case errors.Is(err, errTrouble):

@@ -77,6 +77,10 @@ func (cmd repoCreate) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
+	audit, err := cmd.audit(c)
+	if err != nil {
+		return err
+	}
 	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
 		created, err := e.CreateRepository(ctx, name)
 		switch {
@@ -85,6 +89,7 @@ func (cmd repoCreate) Run(ctx context.Context, c console) error {
 		case !created:
 			return fmt.Errorf("repository %s is there already", name)
 		}
+		audit.repository(ctx, "CreateRepository", name)
 		fmt.Fprintf(c.out, "repository %s created\n", name)
 		return nil
 	})
@@ -148,12 +153,17 @@ func (cmd repoDelete) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
+	audit, err := cmd.audit(c)
+	if err != nil {
+		return err
+	}
 	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
 		err := e.DeleteRepository(ctx, name, cmd.Force)
 		if errors.Is(err, registry.ErrNotEmpty) {
 			return fmt.Errorf("%w; --force deletes them too", err)
 		}
 		if err == nil {
+			audit.repository(ctx, "DeleteRepository", name)
 			fmt.Fprintf(c.out, "repository %s deleted\n", name)
 		}
 		return err

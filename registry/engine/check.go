@@ -43,9 +43,10 @@ type ProblemKind string
 
 // Lost and Damaged are losses: an image cannot be pulled, and pushing it again heals
 // it. Dangling is a manifest that names what its repository does not have. An Orphan
-// only takes up space.
+// only takes up space. Regained was lost, and all is well again.
 const (
 	Lost     ProblemKind = "lost"
+	Regained ProblemKind = "regained"
 	Damaged  ProblemKind = "damaged"
 	Dangling ProblemKind = "dangling"
 	Orphan   ProblemKind = "orphan"
@@ -90,9 +91,11 @@ type inspection struct {
 }
 
 func (i *inspection) found(p Problem) error {
-	if p.Kind == Orphan {
+	switch p.Kind {
+	case Orphan:
 		i.summary.Orphans++
-	} else {
+	case Regained: // no loss any more
+	default:
 		i.summary.Losses++
 	}
 	if p.Repaired {
@@ -197,7 +200,7 @@ func (i *inspection) marked(ctx context.Context, b meta.Blob) error {
 		if err != nil || !p.Repaired {
 			return err
 		}
-		p.Message = "the blob was marked as lost, but its object is there; it is taken back"
+		p.Kind, p.Message = Regained, "the blob was marked as lost, but its object is there; it is taken back"
 	}
 	return i.found(p)
 }

@@ -62,7 +62,7 @@ func wantHealed(t *testing.T, e *engine.Engine, b registrytest.Blob) {
 func inspect(t *testing.T, e *engine.Engine, c engine.Check) (found []engine.Problem) {
 	t.Helper()
 	c.Found = func(p engine.Problem) error {
-		if p.Kind == engine.Lost || p.Kind == engine.Damaged {
+		if p.Kind == engine.Lost || p.Kind == engine.Damaged || p.Kind == engine.Regained {
 			found = append(found, p)
 		}
 		return nil
@@ -159,8 +159,8 @@ func TestObjectThatComesBack(t *testing.T) {
 	if err != nil || summary.Losses == 0 {
 		t.Errorf("Inspect: %+v, %v", summary, err)
 	}
-	if found := inspect(t, e, engine.Check{Repair: true}); len(found) != 1 || !found[0].Repaired {
-		t.Errorf("found %+v, want one repaired", found)
+	if found := inspect(t, e, engine.Check{Repair: true}); len(found) != 1 || found[0].Kind != engine.Regained || !found[0].Repaired {
+		t.Errorf("found %+v, want one regained", found)
 	}
 	_, err = e.StatBlob(t.Context(), "a", b.Digest)
 	want(t, "StatBlob", err, nil)

@@ -77,12 +77,22 @@ func openPostgres(ctx context.Context, rawURL string, opts Options, heard func(s
 		observe: opts.Observe,
 	}
 	if err := migrate(ctx, db, opts.Logger); err != nil {
-		return nil, errors.Join(err, db.close())
+		return nil, errors.Join(refusal(config, err), db.close())
 	}
 	listening, cancel := context.WithCancel(context.Background())
 	db.listening = cancel
 	db.listener.Go(func() { listen(listening, config, opts.Logger, heard) })
 	return db, nil
+}
+
+// refusal is err in short if the server has answered and will not have us: then it is no
+// use to try again.
+func refusal(config *pgx.ConnConfig, err error) error {
+	var said *pgconn.PgError
+	if errors.As(err, &said) && (strings.HasPrefix(said.Code, "28") || said.Code == "3D000" || said.Code == "42501") {
+		return fmt.Errorf("PostgreSQL at %s says: %s; berth doctor tells what to do", config.Host, said.Message)
+	}
+	return err
 }
 
 // setParam sets what the URL leaves open.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -219,6 +220,28 @@ func TestHeardOfAccounts(t *testing.T) {
 				t.Fatal("the other replica has not heard of the account")
 			}
 			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// TestRefused opens databases that the server does not have.
+func TestRefused(t *testing.T) {
+	for _, change := range []func(*url.URL){
+		func(u *url.URL) { u.Path = "/none" },
+		func(u *url.URL) { u.User = url.User("nobody-of-that-name") },
+	} {
+		u, err := url.Parse(pgtest.Database(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(u)
+		db, err := meta.Open(t.Context(), u.String(), meta.Options{})
+		if err == nil {
+			db.Close()
+			t.Fatalf("%s was opened", u)
+		}
+		if errors.Is(err, registry.ErrUnavailable) || !strings.Contains(err.Error(), "does not exist") {
+			t.Errorf("%v; want the server's own words, and not that it does not answer", err)
 		}
 	}
 }

@@ -29,7 +29,9 @@ func berthConfig(t *testing.T, file string) map[string]any {
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), bin, "config", "--config", path).CombinedOutput()
+	config := exec.CommandContext(t.Context(), bin, "config", "--config", path)
+	config.Env = []string{} // nothing but the file has a say
+	out, err := config.CombinedOutput()
 	if err != nil {
 		t.Fatalf("berth config: %v\n%s\nwith\n%s", err, out, file)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"iter"
 	"net/http"
 	"strconv"
 	"time"
@@ -66,7 +67,7 @@ func newMetrics() *metrics {
 			Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10},
 		}, []string{"kind", "retry", "status"}),
 		jobs: with.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "berth_job_seconds", Help: "Time of an attempt at a job, by kind and outcome: done, retried, given-up or interrupted.",
+			Name: "berth_job_seconds", Help: "Time of an attempt at a job, by kind and outcome: done, retried, postponed, given-up or interrupted.",
 			Buckets: []float64{.001, .01, .1, 1, 10, 60, 600},
 		}, []string{"kind", "outcome"}),
 		writers: with.NewGauge(prometheus.GaugeOpts{
@@ -137,10 +138,18 @@ func (m *metrics) operation(name string, started time.Time, err error) {
 // are not: they take as long as the client does.
 func (m *metrics) store(next blob.Store) blob.Store { return meteredStore{Store: next, metrics: m} }
 
+// meteredStore has the methods that stores may have besides: an embedded [blob.Store]
+// hides them.
 type meteredStore struct {
 	blob.Store
 	metrics *metrics
 }
+
+var (
+	_ blob.Presigner = meteredStore{}
+	_ blob.Roomer    = meteredStore{}
+	_ blob.Sweeper   = meteredStore{}
+)
 
 func (s meteredStore) Create(ctx context.Context, key blob.Key) (w blob.Writer, err error) {
 	started := time.Now()
@@ -174,6 +183,14 @@ func (s meteredStore) Presign(ctx context.Context, key blob.Key, expires time.Du
 
 // Room implements [blob.Roomer] if the store behind does.
 func (s meteredStore) Room(ctx context.Context, n int64) error { return blob.Room(ctx, s.Store, n) }
+
+// Unfinished implements [blob.Sweeper] if the store behind does, and else yields nothing.
+func (s meteredStore) Unfinished(ctx context.Context) iter.Seq2[blob.Object, error] {
+	if store, ok := s.Store.(blob.Sweeper); ok {
+		return store.Unfinished(ctx)
+	}
+	return func(func(blob.Object, error) bool) {}
+}
 
 func (s meteredStore) Delete(ctx context.Context, key blob.Key) error {
 	started := time.Now()

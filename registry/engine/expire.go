@@ -19,16 +19,19 @@ type Expired struct {
 }
 
 // ExpireUploads removes uploads that nothing has been added to since before, and
-// tells done of each. With dryRun it only tells.
+// tells done of each. With dryRun it only tells. One that cannot be removed is not in the
+// way of the others: the first such error is returned in the end.
 func (e *Engine) ExpireUploads(ctx context.Context, before time.Time, dryRun bool, done func(Expired)) error {
-	if err := e.expireIdle(ctx, before, dryRun, done); err != nil || dryRun {
+	err := e.expireIdle(ctx, before, dryRun, done)
+	if dryRun || concernsAll(ctx, err) {
 		return err
 	}
-	return e.discardStrays(ctx, before)
+	return errors.Join(err, e.discardStrays(ctx, before))
 }
 
 func (e *Engine) expireIdle(ctx context.Context, before time.Time, dryRun bool, done func(Expired)) error {
 	const step = 100
+	var failed error // the first
 	for last := registry.UploadID(""); ; {
 		idle, err := e.meta.IdleUploads(ctx, before, last, step)
 		if err != nil {
@@ -37,20 +40,35 @@ func (e *Engine) expireIdle(ctx context.Context, before time.Time, dryRun bool, 
 		for _, u := range idle {
 			last = u.ID
 			if !dryRun {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
 				err := e.expireUpload(ctx, u)
 				if errors.Is(err, registry.ErrRangeInvalid) || errors.Is(err, registry.ErrUploadUnknown) {
 					continue // somebody is going on with it, or has ended it
 				}
-				if err != nil {
+				if concernsAll(ctx, err) {
 					return err
+				}
+				if err != nil {
+					e.log.WarnContext(ctx, "an abandoned upload cannot be removed", "upload", u.ID, "key", u.Key, "error", err)
+					if failed == nil {
+						failed = err
+					}
+					continue
 				}
 			}
 			done(Expired{ID: u.ID, Repository: u.Repo, Bytes: u.Received, IdleSince: u.UpdatedAt})
 		}
 		if len(idle) < step {
-			return nil
+			return failed
 		}
 	}
+}
+
+// concernsAll reports whether err would meet every other upload too.
+func concernsAll(ctx context.Context, err error) bool {
+	return err != nil && (ctx.Err() != nil || errors.Is(err, registry.ErrUnavailable))
 }
 
 // expireUpload removes an idle upload, or ends the removal that a crash has cut off.

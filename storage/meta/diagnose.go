@@ -120,13 +120,12 @@ func newestSchema() (newest int64, err error) {
 	return newest, err
 }
 
-// oldest releases of PostgreSQL: below least berth does not work, and after these days
-// a release gets no corrections any more.
-// https://www.postgresql.org/support/versioning/
-const leastPostgres = 13
+// leastPostgres is the oldest major release that berth is made for.
+const leastPostgres = 14
 
+// endOfLife is when a major release gets its last corrections.
+// https://www.postgresql.org/support/versioning/
 var endOfLife = map[int]time.Time{
-	13: day(2025, time.November, 13),
 	14: day(2026, time.November, 12),
 	15: day(2027, time.November, 11),
 	16: day(2028, time.November, 9),

@@ -191,7 +191,7 @@ func TestDiagnoseSQLite(t *testing.T) {
 func TestPostgresVersion(t *testing.T) {
 	now := time.Date(2026, time.November, 20, 0, 0, 0, 0, time.UTC)
 	for number, want := range map[int]checkup.Severity{
-		120022: checkup.Problem, 130010: checkup.Warning, 140001: checkup.Warning, 150000: checkup.OK, 180001: checkup.OK, 250000: checkup.OK,
+		130010: checkup.Problem, 140001: checkup.Warning, 150000: checkup.OK, 180001: checkup.OK, 250000: checkup.OK,
 	} {
 		if f := meta.PostgresVersion(number, now); f.Severity != want {
 			t.Errorf("%d: %+v", number, f)

@@ -117,7 +117,7 @@ func (db *postgresDatabase) broken() <-chan struct{} { return nil }
 
 // migrations are made by one process at a time; the others wait for it.
 func (db *postgresDatabase) migrations() (*sql.DB, goose.Dialect, []goose.ProviderOption, error) {
-	// Tried twice a second for five minutes.
+	// Tried once a second for five minutes.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	return db.pool, goose.DialectPostgres, []goose.ProviderOption{goose.WithSessionLocker(locker)}, err
 }

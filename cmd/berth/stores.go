@@ -105,14 +105,23 @@ func sameStorage(a, b string) bool {
 		return false
 	}
 	if schemeA == "fs" {
-		absA, errA := filepath.Abs(pathA)
-		absB, errB := filepath.Abs(pathB)
-		return errA == nil && errB == nil && absA == absB
+		return samePath(pathA, pathB)
 	}
 	optsA, errA := s3.ParseURL(a)
 	optsB, errB := s3.ParseURL(b)
-	return errA == nil && errB == nil &&
-		optsA.Bucket == optsB.Bucket && optsA.Prefix == optsB.Prefix && optsA.Endpoint == optsB.Endpoint
+	return errA == nil && errB == nil && optsA.SamePlace(optsB)
+}
+
+// samePath reports whether two paths lead to the same folder, which need not be there.
+func samePath(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	if errA == nil && errB == nil {
+		return os.SameFile(infoA, infoB)
+	}
+	absA, errA := filepath.Abs(a)
+	absB, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && absA == absB
 }
 
 // chunkMinLength is what clients that push in chunks are told: a bucket takes parts of

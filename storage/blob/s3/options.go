@@ -196,6 +196,30 @@ func (o *Options) endpoint() (host string, secure bool, err error) {
 	return host, scheme == "https", oneOf(scheme, "http", "https")
 }
 
+// SamePlace reports whether both options name the same prefix of the same bucket. Two
+// names of one server are not seen to be one, but for those of AWS.
+func (o Options) SamePlace(other Options) bool {
+	return o.Bucket == other.Bucket && strings.Trim(o.Prefix, "/") == strings.Trim(other.Prefix, "/") && o.server() == other.server()
+}
+
+// server is the host of the endpoint and its port, in the same words for all of AWS,
+// where a bucket has its name alone.
+func (o *Options) server() string {
+	host, secure, err := o.endpoint()
+	if err != nil {
+		return o.Endpoint
+	}
+	host = strings.ToLower(host)
+	if strings.HasSuffix(host, ".amazonaws.com") {
+		return "amazonaws.com"
+	}
+	port := ":80"
+	if secure {
+		port = ":443"
+	}
+	return strings.TrimSuffix(host, port)
+}
+
 func oneOf(v string, allowed ...string) error {
 	if slices.Contains(allowed, v) {
 		return nil

@@ -63,7 +63,7 @@ func (cmd backupCommand) Run(ctx context.Context, c console) (err error) {
 		Objects: cmd.Objects, Hold: cmd.Hold, Parallel: cmd.Parallel, By: version,
 	}, progressLog(c))
 	if err != nil {
-		return hint(err, "berth fsck --deep lists them")
+		return hint(err, "berth fsck --deep --repair lists them and marks them as lost, and then the others can be copied")
 	}
 	if cmd.Output == "json" {
 		return printJSON(c, b)

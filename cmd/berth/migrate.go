@@ -57,7 +57,7 @@ func (cmd migrateCommand) Run(ctx context.Context, c console) (err error) {
 		return fmt.Errorf("--to: %w; if an earlier run has ended, the registry is there: rows come last, and all or none", err)
 	}
 	if err != nil {
-		return hint(err, "berth fsck --deep lists them")
+		return hint(err, "berth fsck --deep --repair lists them and marks them as lost, and then the others can be copied")
 	}
 	if cmd.Output == "json" {
 		return printJSON(c, summary)

@@ -171,15 +171,3 @@ func (f *filler) flush() error {
 	}
 	return nil
 }
-
-// Empty removes everything that [Tables] lists, for a copy that begins again.
-func (db *DB) Empty(ctx context.Context) error {
-	return db.database.bulk(ctx, func(tx *Tx) error {
-		for i := len(tables) - 1; i >= 0; i-- {
-			if _, err := tx.exec(ctx, `DELETE FROM `+tables[i].Name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}

@@ -147,15 +147,6 @@ func TestCopy(t *testing.T) {
 		if err := to.Update(t.Context(), ensure(t.Context(), "new")); err != nil {
 			t.Error(err)
 		}
-		if err := to.Empty(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if left := rows(t, to); len(left) != 0 {
-			t.Errorf("%d tables are not empty", len(left))
-		}
-		if err := fill(t, to, want); err != nil {
-			t.Errorf("filling what has been emptied: %v", err)
-		}
 	}
 }
 

@@ -139,7 +139,7 @@ func (f serveFlags) check() error {
 	return nil
 }
 
-// redirect is whom pulls of blobs are sent to the bucket for.
+// redirect is the networks whose clients are sent to the bucket for blobs; nil if none are.
 func (f serveFlags) redirect() ([]netip.Prefix, error) {
 	if len(f.Redirect) == 0 || slices.Equal(f.Redirect, []string{"off"}) {
 		return nil, nil
@@ -271,8 +271,8 @@ func (y yamlResolver) Validate(app *kong.Application) error {
 	return nil
 }
 
-// Resolve steps back where the environment has a say: kong would ask it only after
-// the file.
+// Resolve has no value where a variable of the environment is set: kong would prefer
+// that of the file.
 func (y yamlResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, name := range flag.Envs {
 		if _, set := os.LookupEnv(name); set {

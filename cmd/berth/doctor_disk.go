@@ -23,7 +23,7 @@ type folder struct {
 	reserve int64 // bytes that are left free
 	blobs   bool  // or the database
 
-	there string // the folder itself, or that above it which exists
+	there string // the folder itself, or the nearest one above it that exists
 }
 
 func parent(path string) string { return filepath.Dir(path) }

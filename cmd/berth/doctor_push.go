@@ -173,8 +173,8 @@ func (v *visitor) large(ctx context.Context) checkup.Finding {
 	a, err := put()
 	took := time.Since(began)
 	if err != nil && ctx.Err() == nil {
-		// Who hangs up while we send leaves no answer to be read. Asked first whether it
-		// will take the body it may say why not.
+		// A proxy that hangs up while we send leaves no answer to be read. Asked first
+		// whether it takes the body, it may say why not.
 		before := sent.Load()
 		if why, whyErr := put("Expect", "100-continue"); whyErr == nil && why.StatusCode >= 400 && !why.berths() {
 			a, err = why, nil

@@ -36,8 +36,8 @@ func (e *Engine) begin(ctx context.Context, repo registry.Name, id registry.Uplo
 	r := &reception{engine: e}
 	var err error
 	if c.Offset >= 0 {
-		// A chunk that comes too late, its client gone, must not be in the way of one that
-		// fits.
+		// Looked at before the upload is claimed: a chunk that comes too late, of a client
+		// that is gone, must not be in the way of the one that fits.
 		if r.upload, err = e.standing(ctx, repo, id, c); err != nil {
 			return r, err
 		}

@@ -2,8 +2,8 @@
 //
 // It has not heard of repositories, tags, manifests or digests. A [Store] is handed
 // bytes for a new key and answers with them later; what they mean is decided one
-// floor up. The drivers are next door: fs on a disk, mem in a map. blobtest says
-// what every driver must do.
+// floor up. The drivers are next door: fs on a disk, s3 in a bucket, mem in a map.
+// blobtest says what every driver must do.
 package blob
 
 import (

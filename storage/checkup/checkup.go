@@ -1,6 +1,6 @@
-// Package checkup has the words in which is said what an operator should know: a
-// [Finding] of each check, and [Checks] that makes them one after the other. What is
-// checked is known where it is done, as in storage/meta and storage/blob/s3.
+// Package checkup has the words of berth doctor: a [Finding] is what came of one check,
+// and [Checks] makes checks one after the other. The checks themselves are in the packages
+// that know what can go wrong, such as storage/meta and storage/blob/s3.
 package checkup
 
 import (
@@ -118,7 +118,7 @@ const (
 	badSkew  = 5 * time.Minute
 )
 
-// Clock compares the clock of a server with ours, which is behind it by ahead.
+// Clock judges the clock of a server, which is ahead of ours by ahead.
 func Clock(whose string, ahead time.Duration) Finding {
 	seen := fmt.Sprintf("%s and ours agree", whose)
 	if d := ahead.Abs(); d > 2*time.Second {

@@ -79,7 +79,7 @@ func value(scanned any) any {
 	return nil
 }
 
-// Fill is an [DB.Update] that puts rows into an empty database: fn calls insert with
+// Fill is a [DB.Update] that puts rows into an empty database: fn calls insert with
 // one row after the other, table by table in the order of [Tables]. Either all of
 // them are there afterwards or none. Errors besides those of fn: ErrNotEmpty.
 func (db *DB) Fill(ctx context.Context, fn func(insert func(Table, []any) error) error) error {

@@ -71,11 +71,12 @@ func (q queries) Holds(ctx context.Context) ([]Hold, error) {
 		WHERE expires_at IS NULL OR expires_at > `+q.dialect.clock()+` ORDER BY created_at, name`)
 }
 
-// Held reports whether an object has to stay that lost its last name at a time of the
-// database's clock, such as [queue.Job.CreatedAt]: because of which hold, of several the
-// one that lasts longest. Handlers of DeleteObject ask it. So whoever collects garbage
-// need not: it removes the row of a blob, which no later backup has then, and has
-// [Tx.DeleteObject] wait for the earlier ones.
+// Held reports whether a hold keeps an object that lost its last name at the time
+// unnamed, by the database's clock; [queue.Job.CreatedAt] is such a time. by is the hold,
+// and of several the one that lasts longest.
+//
+// Handlers of DeleteObject ask it, so whoever has an object removed through
+// [Tx.DeleteObject] need not know of holds.
 func (q queries) Held(ctx context.Context, unnamed time.Time) (by Hold, held bool, err error) {
 	found, err := collect(ctx, q.run, scanHold, `SELECT name, created_at, expires_at FROM holds
 		WHERE created_at <= ? AND (expires_at IS NULL OR expires_at > `+q.dialect.clock()+`)

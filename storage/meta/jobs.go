@@ -92,8 +92,8 @@ func (db *DB) LeaseJob(ctx context.Context, kinds []string, d time.Duration) (qu
 	return queue.Job{}, queue.ErrNothingDue
 }
 
-// leaseJob leases a job of one kind. A lease that a crash of the machine takes back has
-// been of no use to anybody, or its holder finds out.
+// leaseJob leases a job of one kind. The lease need not be on the disk: if a crash loses
+// it, the holder has died too, or is told so when it says something of the job.
 func (db *DB) leaseJob(ctx context.Context, kind string, d time.Duration) (queue.Job, error) {
 	var found []queue.Job
 	err := db.UpdateRelaxed(ctx, func(tx *Tx) (err error) {
@@ -185,8 +185,9 @@ func (tx *Tx) unlease(ctx context.Context, j queue.Job, d time.Duration, set str
 	return err
 }
 
-// putBack has the job that where chooses wait for d, unless one of the same kind and
-// key does so already: then that one is left. there is whether where has chosen one.
+// putBack makes the job that the condition where selects wait for d. If another one of
+// the same kind and key waits already, that one stands for both, and this one is removed.
+// there reports whether where has selected a job.
 func (tx *Tx) putBack(ctx context.Context, d time.Duration, set string, values []any, where string, args ...any) (there bool, err error) {
 	due := tx.dialect.clock() + ` + ?`
 	n, err := tx.exec(ctx, `UPDATE jobs SET state = 'waiting', lease = NULL, due_at = `+due+`, `+set+` WHERE `+where+`

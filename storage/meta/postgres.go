@@ -165,7 +165,7 @@ func (db *postgresDatabase) snapshot(ctx context.Context, fn func(runner) error)
 	}))
 }
 
-// unlimited lets a transaction take as long as it does.
+// unlimited lifts the time limits of a transaction.
 func unlimited(ctx context.Context, tx *Tx) error {
 	for _, limit := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
 		if _, err := tx.exec(ctx, "SET LOCAL "+limit+" = 0"); err != nil {
@@ -310,8 +310,8 @@ func (*postgresDialect) resume(t Table) string {
 	return "SELECT setval(pg_get_serial_sequence('" + t.Name + "', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM " + t.Name + "), false)"
 }
 
-// clock is that of the server. clock_timestamp would not do: what changes during a
-// statement is not looked up in an index.
+// clock is that of the server. clock_timestamp would not do: it changes during a
+// statement, so PostgreSQL does not look for it in an index.
 func (*postgresDialect) clock() string {
 	return "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
 }

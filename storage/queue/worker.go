@@ -130,8 +130,8 @@ func (w *Worker) RunDue(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// begin leases a job and has a place of the crew, which has been entered, do it. The
-// place is left if there is an error, and when the job has ended.
+// begin leases a job and does it in the background. The caller has entered the crew; its
+// place is left when the job has ended, or at once if there is an error.
 func (w *Worker) begin(ctx context.Context, crew *crew) error {
 	asked := time.Now()
 	j, err := w.store.LeaseJob(ctx, w.kinds, w.opts.Lease)
@@ -196,7 +196,7 @@ func (w *Worker) outcome(j Job, err error, interrupted bool) Outcome {
 func (w *Worker) attempt(ctx context.Context, j Job, asked time.Time) (err error, interrupted bool) {
 	h := w.handlers[j.Kind]
 	if j.Attempts > h.attempts() {
-		// Nobody has come to an end with it, not even to failing.
+		// Not even the failure of the last attempt was noted: its worker has died.
 		return Permanent(fmt.Errorf("its worker has died, or stood still, the last of %d times; before that: %s", j.Attempts-1, j.Reason)), false
 	}
 	kept, stop := Keep(ctx, asked, w.opts.Lease, func(ctx context.Context) error {

@@ -40,7 +40,8 @@ type Saving struct {
 	By       string        // the version of berth
 }
 
-// longest is how long objects stay for a backup that copies them and dies.
+// longest is how long the hold of a backup that copies objects lasts, should its process
+// die before it can release it.
 const longest = 7 * 24 * time.Hour
 
 // Save writes the rows of a registry, as they are at one moment, into a new file on a
@@ -52,7 +53,7 @@ func Save(ctx context.Context, from Place, to Shelf, s Saving, log *slog.Logger)
 	b := Backup{Name: backupPrefix + now.Format("20060102T150405.000Z") + backupSuffix}
 	hold := s.Hold
 	if s.Objects {
-		hold = longest // what goes meanwhile can still be copied
+		hold = longest // what is deleted meanwhile can still be copied
 	}
 	if err := from.Database.AddHold(ctx, b.Name, hold); err != nil {
 		return b, err
@@ -129,7 +130,8 @@ func Restore(ctx context.Context, name string, from Shelf, to Place, parallel in
 		defer file.Close()
 		return readArchive(file, insert)
 	}
-	// The rows are read twice, and what they take in memory is little each time.
+	// The file is read twice, for the objects and for the rows, so that it need not be kept
+	// in memory.
 	c := copier{from: from, to: to.Blobs, parallel: parallel, log: log}
 	if err := c.copyAll(ctx, archived{read}); err != nil {
 		return b, err

@@ -43,8 +43,8 @@ func Move(ctx context.Context, from, to Place, parallel int, log *slog.Logger) (
 	if err := to.Database.MustBeEmpty(ctx); err != nil {
 		return c.summary, err
 	}
-	// While others write, most of what is large goes over. The second time little is
-	// left, and the moment that it waits for is short.
+	// Most objects are copied before the snapshot, which then is open only for as long as
+	// it takes to copy what has been pushed meanwhile.
 	if err := c.copyAll(ctx, pages{from.Database}); err != nil {
 		return c.summary, err
 	}

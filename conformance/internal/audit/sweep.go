@@ -29,7 +29,7 @@ func (d Data) Swept(known Report) (b Bucket, err error) {
 		case !strings.HasPrefix(path, ".sgwtmp"): // where versitygw keeps them
 			b.Objects++
 		case strings.Contains(path, ".inprogress/"):
-			// It was killed when it had made an object of them, and forgets them.
+			// versitygw was killed when it had made an object of these parts, and forgets them.
 		default:
 			b.Parts = append(b.Parts, path)
 		}

@@ -58,7 +58,7 @@ func (a *arena) get() *piece {
 	return new(piece)
 }
 
-// put takes pieces back. Whoever still reads them reads somebody else's bytes.
+// put takes pieces back. Nobody may read them any more: the next get may hand them out.
 func (a *arena) put(pieces []*piece) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

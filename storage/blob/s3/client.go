@@ -12,8 +12,8 @@ import (
 	"berth/storage/blob"
 )
 
-// client says to minio-go what this package asks of S3, a method a request. Its errors
-// are those of package blob.
+// client makes the requests of this package through minio-go, with a method for each kind
+// of request. Its errors are those of package blob, unless a method says otherwise.
 type client struct {
 	*minio.Core
 	transport    *transport

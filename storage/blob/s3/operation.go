@@ -9,7 +9,7 @@ import (
 // Kind is what a request asks of S3.
 type Kind string
 
-// The kinds of requests. Part of them cost more than others, so they are counted apart.
+// The kinds of requests. Some cost more than others, so they are counted separately.
 const (
 	Put      Kind = "put"      // a whole object
 	Begin    Kind = "create"   // a multipart upload

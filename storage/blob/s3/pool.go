@@ -38,15 +38,15 @@ type pool struct {
 
 	mu       sync.Mutex
 	free     int64
-	filling  map[*claim]struct{} // those that hold something
-	sizes    map[int64]int       // how many of them fill a part of this size
-	holders  []*claim            // who waits and holds something
-	others   []*claim            // who waits and holds nothing
-	yielded  []*claim            // who has made room and waits to go on
-	made     map[blob.Key]time.Time
-	spare    map[*upload]struct{} // those that hold a part back
-	back     int64                // what may be held by those who have yielded and went on nevertheless
-	pressure time.Time            // when somebody last had to wait
+	filling  map[*claim]struct{}    // those that hold something
+	sizes    map[int64]int          // how many of them fill a part of this size
+	holders  []*claim               // who waits and holds something
+	others   []*claim               // who waits and holds nothing
+	yielded  []*claim               // who has made room and waits to go on
+	made     map[blob.Key]time.Time // the writers that have made room, and when
+	spare    map[*upload]struct{}   // those that hold a part back
+	back     int64                  // what may be held by those who have yielded and went on nevertheless
+	pressure time.Time              // when somebody last had to wait
 	ticking  bool
 	least    int64 // of free, ever; for tests
 }

@@ -69,9 +69,9 @@ func (s *Store) isBytes(name string, b *body, crc uint32) (bool, error) {
 	return info.ETag == hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// isObject reports whether the object was made of the parts of u. ours says that we may
-// have completed it ourselves a moment ago; then its size has to do where servers do
-// not tell more.
+// isObject reports whether the object was made of the parts of u. ours says that an
+// earlier attempt of ours may have completed it: then the right size is enough if the
+// server tells neither a checksum nor an ETag that can be computed here.
 func (s *Store) isObject(u *upload, ours bool) (bool, error) {
 	info, err := s.look(u.name)
 	if err != nil {

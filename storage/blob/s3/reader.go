@@ -151,8 +151,8 @@ func (r *reader) Read(p []byte) (int, error) {
 			r.brokenOffs = 0
 		}
 		if err != nil {
-			// At the end of a range this is its end; elsewhere it comes again, or the
-			// next body goes on.
+			// At the end of the body this is no error. Before it, another body is opened
+			// from here, unless too many in a row have broken off.
 			err = r.brokeOff(err)
 		}
 		if n > 0 || err != nil {

@@ -174,13 +174,13 @@ func (u *upload) begin(ctx context.Context) error {
 	if err := u.failure(); err != nil || u.id != "" {
 		return err
 	}
-	// Whether one that was cut off has begun an upload, nobody would know.
+	// If the request were cut off, nobody would know whether S3 has begun an upload.
 	ctx, cancel := withGrace(ctx)
 	defer cancel()
 	id, retried, err := u.store.client.create(ctx, u.name, u.sums)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	// Of one that failed, the answer may have been lost.
+	// A request that failed may have begun one all the same, if its answer was lost.
 	u.strays = u.strays || retried || err != nil && !answered(err)
 	if err != nil {
 		return err

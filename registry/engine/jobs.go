@@ -21,9 +21,9 @@ func (e *Engine) DoDueJobs(ctx context.Context) error {
 	return queue.NewWorker(e.meta, e.Jobs(), queue.Options{Logger: e.log}).RunDue(ctx)
 }
 
-// maxHeld is after how long a removal that waits for a hold looks again by itself. It is
-// woken when a hold is released.
-const maxHeld = 30 * 24 * time.Hour
+// maxHeld is after how long a removal that waits for a hold looks again by itself. When a
+// hold is released it is woken, unless it was looking at just that moment.
+const maxHeld = 24 * time.Hour
 
 // unlessHeld puts a removal off for as long as a backup needs the object.
 func (e *Engine) unlessHeld(h queue.Handler) func(context.Context, queue.Job) error {

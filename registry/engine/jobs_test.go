@@ -108,7 +108,7 @@ func TestHeldObjectStays(t *testing.T) {
 		_, err = e.Inspect(ctx, engine.Check{Deep: true, Found: func(p engine.Problem) error { return errors.New(p.Message) }})
 		want(t, "Inspect", err, nil)
 	}
-	wantStays("tuesday", 30*24*time.Hour)
+	wantStays("tuesday", 24*time.Hour)
 	want(t, "ReleaseHold", db.ReleaseHold(ctx, "tuesday"), nil)
 	wantStays("monday", time.Hour)
 	want(t, "ReleaseHold", db.ReleaseHold(ctx, "monday"), nil)

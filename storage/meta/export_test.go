@@ -3,12 +3,14 @@ package meta
 import (
 	"context"
 	"database/sql"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/pressly/goose/v3"
 )
 
 // Queries are the texts of the statements that db has run so far.
@@ -87,10 +89,30 @@ func (db *postgresDatabase) plan(ctx context.Context, query string) ([]string, e
 	return steps, err
 }
 
+// Migrate makes migrations of a test as those of berth are made.
+func Migrate(ctx context.Context, db *DB, written fs.FS) error {
+	pool, language, options, err := db.database.migrations()
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(language, pool, written, append(options, goose.WithTableName("test_version"))...)
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
 // Version is that of the schema.
 func Version(ctx context.Context, db *DB) (version int64, err error) {
 	err = db.run.get(ctx, `SELECT max(version_id) FROM goose_db_version`, nil, &version)
 	return version, err
+}
+
+// StatementTimeout is that of some connection to PostgreSQL.
+func StatementTimeout(ctx context.Context, db *DB) (limit string, err error) {
+	err = db.run.get(ctx, `SELECT current_setting('statement_timeout')`, nil, &limit)
+	return limit, err
 }
 
 // NotCopied are the tables that a copy leaves behind.

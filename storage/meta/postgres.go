@@ -15,8 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 const (
@@ -114,13 +112,6 @@ func (db *postgresDatabase) shared() bool { return true }
 
 // broken is never: connections are made anew.
 func (db *postgresDatabase) broken() <-chan struct{} { return nil }
-
-// migrations are made by one process at a time; the others wait for it.
-func (db *postgresDatabase) migrations() (*sql.DB, goose.Dialect, []goose.ProviderOption, error) {
-	// Tried once a second for five minutes.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
-	return db.pool, goose.DialectPostgres, []goose.ProviderOption{goose.WithSessionLocker(locker)}, err
-}
 
 func (db *postgresDatabase) ping(ctx context.Context) error {
 	return db.translate(db.pool.PingContext(ctx))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"berth/auth"
@@ -71,6 +72,22 @@ func TestServerRestarts(t *testing.T) {
 	for _, name := range acknowledged {
 		if _, err := db.Repository(t.Context(), name); err != nil {
 			t.Fatalf("%s was acknowledged and is lost: %v", name, err)
+		}
+	}
+}
+
+// TestMigrationTakesLong has a migration take longer than any other statement may. The
+// connection that it was made on goes back to the others as it was.
+func TestMigrationTakesLong(t *testing.T) {
+	t.Parallel()
+	db := openURL(t, pgtest.Start(t).Database(t)+"&statement_timeout=300", meta.Options{Connections: 2})
+	slow := fstest.MapFS{"00001_slow.sql": {Data: []byte("-- +goose Up\nSELECT pg_sleep(0.6);\n")}}
+	if err := meta.Migrate(t.Context(), db, slow); err != nil {
+		t.Error(err)
+	}
+	for range 4 {
+		if limit, err := meta.StatementTimeout(t.Context(), db); err != nil || limit != "300ms" {
+			t.Errorf("statement_timeout is %s (%v)", limit, err)
 		}
 	}
 }

@@ -225,7 +225,11 @@ func (r *reception) keep(ctx context.Context) (state meta.UploadState, err error
 		if state.Hash, err = r.hash.(encoding.BinaryMarshaler).MarshalBinary(); err != nil {
 			return state, errors.Join(err, writer.Close())
 		}
-		if state.Object, err = writer.Suspend(ctx); err != nil {
+		state.Object, err = writer.Suspend(ctx)
+		if errors.Is(err, blob.ErrLost) {
+			return state, r.lost(ctx, err)
+		}
+		if err != nil {
 			return state, storageError(err)
 		}
 	} else {

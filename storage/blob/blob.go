@@ -168,7 +168,7 @@ type Writer interface {
 	// Suspend makes what was written durable and ends this writer. The state it
 	// returns lets [Store.Resume] go on, in this process or another. After ErrFull or
 	// ErrUnavailable, and if the context was done, earlier states are as good as after
-	// Close; after any other error they may be lost.
+	// Close; after any other error they may be lost. Errors: ErrLost.
 	Suspend(ctx context.Context) (state []byte, err error)
 
 	// Commit makes the object whole, durable and readable. After an error nothing is to

@@ -233,7 +233,7 @@ func (s *server) alone(ctx context.Context, name string, do func(context.Context
 	if !s.parts.database.Shared() {
 		return true, do(ctx) // there is no other, and nobody to wait for after a crash
 	}
-	return s.parts.database.Hold(ctx, name, time.Minute, do)
+	return s.parts.database.WithLease(ctx, name, time.Minute, do)
 }
 
 // reloadOnHangup reads again, at SIGHUP, what can change while the server runs: the

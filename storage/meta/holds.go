@@ -15,7 +15,7 @@ import (
 // publishes it to the one that enqueues its removal (see [Tx.DeleteObject]), so the
 // backup needs it only if the hold was made before that.
 
-// Hold is a hold.
+// Hold keeps the objects that a backup without objects needs.
 type Hold struct {
 	Name      string // that of the backup
 	CreatedAt time.Time

@@ -124,7 +124,7 @@ func TestLeaseAmongMany(t *testing.T) {
 	})
 }
 
-func TestHold(t *testing.T) {
+func TestWithLease(t *testing.T) {
 	onBoth(t, func(t *testing.T, open func(t *testing.T) *meta.DB) {
 		t.Run("one at a time", func(t *testing.T) { testHoldAlone(t, open(t)) })
 		t.Run("paused holder", func(t *testing.T) { testHoldPaused(t, open(t)) })
@@ -135,10 +135,10 @@ func testHoldAlone(t *testing.T, db *meta.DB) {
 	ctx := t.Context()
 	no := errors.New("no")
 	for range 2 { // the lease is given back
-		held, err := db.Hold(ctx, "a", 300*time.Millisecond, func(ctx context.Context) error {
+		held, err := db.WithLease(ctx, "a", 300*time.Millisecond, func(ctx context.Context) error {
 			time.Sleep(700 * time.Millisecond) // the lease is extended
 			for name, free := range map[string]bool{"a": false, "b": true} {
-				held, err := db.Hold(ctx, name, time.Minute, func(context.Context) error { return nil })
+				held, err := db.WithLease(ctx, name, time.Minute, func(context.Context) error { return nil })
 				if err != nil || held != free {
 					t.Errorf("meanwhile, %q: got %v, %v", name, held, err)
 				}
@@ -161,7 +161,7 @@ func testHoldPaused(t *testing.T, db *meta.DB) {
 	others := make(chan struct{})
 	first := make(chan error, 1)
 	go func() {
-		_, err := db.Hold(ctx, "a", 600*time.Millisecond, func(ctx context.Context) error {
+		_, err := db.WithLease(ctx, "a", 600*time.Millisecond, func(ctx context.Context) error {
 			close(entered)
 			<-ctx.Done()
 			<-others
@@ -173,13 +173,13 @@ func testHoldPaused(t *testing.T, db *meta.DB) {
 	if err := meta.ExpireLeases(ctx, db); err != nil { // as if it had not got to run
 		t.Fatal(err)
 	}
-	held, err := db.Hold(ctx, "a", time.Minute, func(ctx context.Context) error {
+	held, err := db.WithLease(ctx, "a", time.Minute, func(ctx context.Context) error {
 		close(others)
 		if err := <-first; !errors.Is(err, queue.ErrLeaseLost) {
 			t.Errorf("the one that stood still ended with %v", err)
 		}
 		// It has not given back what was no longer its own.
-		if held, err := db.Hold(ctx, "a", time.Minute, func(context.Context) error { return nil }); held || err != nil {
+		if held, err := db.WithLease(ctx, "a", time.Minute, func(context.Context) error { return nil }); held || err != nil {
 			t.Errorf("a third: got %v, %v", held, err)
 		}
 		return ctx.Err()

@@ -8,7 +8,7 @@ import (
 	"berth/storage/queue"
 )
 
-// Hold calls do while it holds the lease of a name, which nobody else then holds, in
+// WithLease calls do while it holds the lease of a name, which nobody else then holds, in
 // this process or in others that use the database. held is false if somebody does:
 // then do is not called.
 //
@@ -17,7 +17,7 @@ import (
 // context of do is done, with the cause [queue.ErrLeaseLost]. Between the loss and that
 // there may be a moment in which both believe to be alone, so do should do nothing that
 // would be wrong if done twice.
-func (db *DB) Hold(ctx context.Context, name string, d time.Duration, do func(context.Context) error) (held bool, err error) {
+func (db *DB) WithLease(ctx context.Context, name string, d time.Duration, do func(context.Context) error) (held bool, err error) {
 	asked, holder := time.Now(), rand.Int64()
 	if held, err = db.takeLease(ctx, name, holder, d); err != nil || !held {
 		return false, err

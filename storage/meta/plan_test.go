@@ -168,7 +168,7 @@ func everything(t *testing.T, db *meta.DB) {
 	for _, f := range []queue.Filter{{}, {State: queue.Failed}, {Kind: "k"}, {Kind: "k", State: queue.Waiting}} {
 		db.Jobs(ctx, f, 0, 10)
 	}
-	_, err = db.Hold(ctx, "l", 30*time.Millisecond, func(context.Context) error {
+	_, err = db.WithLease(ctx, "l", 30*time.Millisecond, func(context.Context) error {
 		time.Sleep(50 * time.Millisecond)
 		return nil
 	})

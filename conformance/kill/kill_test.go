@@ -14,7 +14,7 @@ func TestRuns(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "berth")
 	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, "berth/cmd/berth")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Skipf("berth cannot be built: %v\n%s", err, out)
+		t.Fatalf("berth cannot be built: %v\n%s", err, out)
 	}
 	for name, o := range map[string]options{
 		"kills": {kills: 3, clients: 4},

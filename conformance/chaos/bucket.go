@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -18,9 +20,17 @@ func onBucket(r rule) func(context.Context, *world) (func(context.Context) error
 		w.bucket.obey(r)
 		return func(context.Context) error {
 			w.bucket.relent()
-			return nil
+			return harmed(&w.bucket.met)
 		}, nil
 	}
+}
+
+// harmed complains of a fault that nothing came upon: it has shown nothing.
+func harmed(met *atomic.Int64) error {
+	if met.Load() == 0 {
+		return errors.New("nothing came upon the fault")
+	}
+	return nil
 }
 
 // refuse answers with an error of S3.

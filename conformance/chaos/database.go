@@ -40,7 +40,7 @@ func cutConnections(_ context.Context, w *world) (func(context.Context) error, e
 	return func(context.Context) error {
 		close(done)
 		<-ended
-		return nil
+		return harmed(&w.wire.met)
 	}, nil
 }
 
@@ -49,7 +49,7 @@ func cutCommits(_ context.Context, w *world) (func(context.Context) error, error
 	w.wire.commits.Store(true)
 	return func(context.Context) error {
 		w.wire.commits.Store(false)
-		return nil
+		return harmed(&w.wire.met)
 	}, nil
 }
 

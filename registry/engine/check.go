@@ -19,8 +19,8 @@ type Check struct {
 	Deep bool
 
 	// Repair marks blobs whose objects are missing, and with Deep those whose objects are
-	// damaged, as lost, so that the next push of the same bytes heals them. Objects that
-	// are damaged go; one that is back makes its blob whole again.
+	// damaged, as lost, so that the next push of the same bytes heals them and replaces the
+	// object. One that is back, or that was misread, makes its blob whole again.
 	Repair bool
 
 	// Found is called for each problem as it is found. It may end the inspection by
@@ -171,11 +171,8 @@ func (i *inspection) broken(ctx context.Context, b meta.Blob, kind ProblemKind, 
 	if err != nil || !marked {
 		return err // not marked: a push has healed it meanwhile
 	}
-	if kind == Damaged && b.Key != "" {
-		if err := i.engine.blobs.Delete(ctx, b.Key); err != nil {
-			return err
-		}
-	}
+	// A damaged object stays until a push has replaced it: that it was read so may be the
+	// fault of this machine.
 	p.Repaired = true
 	p.Message += "; the blob is marked as lost, push it again"
 	return i.found(p)

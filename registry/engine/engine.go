@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"berth/registry"
 	"berth/storage/blob"
@@ -46,7 +47,8 @@ type Engine struct {
 	opts  Options
 	log   *slog.Logger
 
-	buffers buffers
+	buffers    buffers
+	touchEvery time.Duration // see [touchEvery]
 
 	mu   sync.Mutex
 	busy map[registry.UploadID]struct{} // uploads a request of this process is writing to
@@ -71,6 +73,8 @@ func New(db *meta.DB, blobs blob.Store, opts Options) *Engine {
 		opts:  opts,
 		log:   opts.Logger,
 		busy:  map[registry.UploadID]struct{}{},
+
+		touchEvery: touchEvery,
 	}
 }
 

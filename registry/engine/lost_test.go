@@ -130,14 +130,15 @@ func TestRepair(t *testing.T) {
 					t.Fatalf("found %+v, want one %s, repaired", found, c.kind)
 				}
 			}
-			if _, err := s.Size(t.Context(), key); err == nil {
-				t.Error("the damaged object is still there")
-			}
 			wantUnknown(t, e, image)
 			if found := inspect(t, e, engine.Check{Repair: true}); len(found) != 1 || found[0].Kind != engine.Lost || found[0].Repaired {
 				t.Errorf("a second repair finds %+v, want one lost", found)
 			}
 			wantHealed(t, e, image.Blobs[1])
+			want(t, "DoDueJobs", e.DoDueJobs(t.Context()), nil)
+			if _, err := s.Size(t.Context(), key); err == nil {
+				t.Error("the damaged object is still there")
+			}
 		})
 	}
 }

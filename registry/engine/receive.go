@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -139,6 +140,10 @@ func (r *reception) lost(ctx context.Context, cause error) error {
 	return errors.Join(lost, cause, r.engine.dropUpload(ctx, r.upload))
 }
 
+// touchEvery is how often the row of an upload is told that bytes still arrive, or one
+// request that takes long would look abandoned to another replica.
+const touchEvery = 5 * time.Minute
+
 // copy moves the chunk's body to the store and the hash, up to its announced end.
 func (r *reception) copy(ctx context.Context, c registry.Chunk) error {
 	if c.Body == nil {
@@ -147,7 +152,13 @@ func (r *reception) copy(ctx context.Context, c registry.Chunk) error {
 	buf, put := r.engine.buffers.get()
 	defer put()
 	var arrived int64
-	for {
+	for touched := time.Now(); ; {
+		if now := time.Now(); now.Sub(touched) > r.engine.touchEvery {
+			touched = now
+			if err := r.engine.meta.TouchUpload(ctx, r.upload); err != nil {
+				return err
+			}
+		}
 		n, readErr := c.Body.Read(buf)
 		fits := n
 		if c.Size >= 0 {
@@ -283,6 +294,8 @@ func storageError(err error) error {
 	switch {
 	case errors.Is(err, blob.ErrFull):
 		return errors.Join(registry.ErrStorageFull, err)
+	case errors.Is(err, blob.ErrTooLarge):
+		return errors.Join(registry.ErrSizeInvalid.With("the blob is larger than the registry's storage takes; split it"), err)
 	case errors.Is(err, blob.ErrUnavailable), errors.Is(err, context.DeadlineExceeded): // some stores have limits of their own
 		return errors.Join(registry.ErrUnavailable.With("the registry's storage does not answer; try again shortly"), err)
 	}

@@ -22,6 +22,7 @@ import (
 var (
 	ErrNotExist = errors.New("blob: no such object")
 	ErrFull     = errors.New("blob: storage is full")
+	ErrTooLarge = errors.New("blob: the object is larger than storage takes")
 	// ErrLost says that the bytes of a suspended write are not all there any more.
 	ErrLost = errors.New("blob: unfinished object is gone")
 	// ErrUnavailable says that the store cannot be reached, or asks for patience; the

@@ -176,11 +176,9 @@ func (db *postgresDatabase) transact(ctx context.Context, pool *sql.DB, opts *sq
 	defer transaction.Rollback()
 	run := &postgresTx{on: transaction, dialect: &db.postgresDialect}
 	tx := &Tx{queries: queries{run: run, dialect: db}, now: time.Now()}
-	if err := call(&write{fn: fn}, tx); err != nil {
-		if run.failed != nil {
-			// fn may have made an error of its own of what the server said.
-			err = errors.Join(err, run.failed)
-		}
+	// fn may have made an error of its own of what the server said, or have gone on: the
+	// server has given up the transaction either way.
+	if err := errors.Join(call(&write{fn: fn}, tx), run.failed); err != nil {
 		return err
 	}
 	if err := transaction.Commit(); err != nil {

@@ -115,6 +115,16 @@ func (tx *Tx) AdvanceUpload(ctx context.Context, u Upload, s UploadState) (Uploa
 	return u, err
 }
 
+// TouchUpload has u count as one that something was added to just now, if nobody has
+// changed it since it was read.
+func (db *DB) TouchUpload(ctx context.Context, u Upload) error {
+	return db.UpdateRelaxed(ctx, func(tx *Tx) error {
+		_, err := tx.exec(ctx, `UPDATE uploads SET updated_at = ? WHERE id = ? AND revision = ?`,
+			micros(tx.now), string(u.ID), u.Revision)
+		return err
+	})
+}
+
 // ClaimUpload takes u for the one who is about to finish it, if nobody has changed it
 // since it was read: others who have read it before are too late.
 // Errors: as AdvanceUpload.

@@ -40,17 +40,13 @@ type Saving struct {
 	By       string        // the version of berth
 }
 
-// longest is how long the hold of a backup that copies objects lasts, should its process
-// die before it can release it.
-const longest = 7 * 24 * time.Hour
-
 // Save writes the rows of a registry, as they are at one moment, into a new file on a
 // shelf. The objects that they name are copied to the shelf before, or else there is a
 // hold of the backup's name, so that they stay where they are.
 // Errors: [LostError].
 func Save(ctx context.Context, from Place, to Shelf, s Saving, log *slog.Logger) (Backup, error) {
 	now := time.Now().UTC()
-	b := Backup{Name: backupPrefix + now.Format("20060102T150405.000Z") + backupSuffix}
+	b := Backup{Name: backupPrefix + now.Format(stamp) + backupSuffix}
 	hold := s.Hold
 	if s.Objects {
 		hold = longest // what is deleted meanwhile can still be copied
@@ -66,11 +62,7 @@ func Save(ctx context.Context, from Place, to Shelf, s Saving, log *slog.Logger)
 		}
 		return b, nil
 	}
-	released := from.Database.ReleaseHold(context.WithoutCancel(ctx), b.Name)
-	if errors.Is(released, meta.ErrHoldUnknown) {
-		released = nil // it took so long that the hold has expired
-	}
-	return b, errors.Join(err, released)
+	return b, errors.Join(err, release(ctx, from.Database, b.Name))
 }
 
 func (b *Backup) save(ctx context.Context, from Place, to Shelf, s Saving, now time.Time, log *slog.Logger) error {

@@ -11,9 +11,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"log/slog"
+	"time"
 
 	"berth/storage/blob"
 	"berth/storage/meta"
@@ -43,19 +45,43 @@ func Move(ctx context.Context, from, to Place, parallel int, log *slog.Logger) (
 	if err := to.Database.MustBeEmpty(ctx); err != nil {
 		return c.summary, err
 	}
-	// Most objects are copied before the snapshot, which then is open only for as long as
-	// it takes to copy what has been pushed meanwhile.
-	if err := c.copyAll(ctx, pages{from.Database}); err != nil {
+	hold := "migrate-" + time.Now().UTC().Format(stamp)
+	if err := from.Database.AddHold(ctx, hold, longest); err != nil {
 		return c.summary, err
 	}
+	err := c.move(ctx, from.Database, to.Database)
+	return c.summary, errors.Join(err, release(ctx, from.Database, hold))
+}
+
+func (c *copier) move(ctx context.Context, from, to *meta.DB) error {
+	// Most objects are copied before the snapshot, which then is open only for as long as
+	// it takes to copy what has been pushed meanwhile.
+	if err := c.copyAll(ctx, pages{from}); err != nil {
+		return err
+	}
 	c.begin()
-	err := from.Database.Snapshot(ctx, func(s *meta.Snapshot) error {
+	return from.Snapshot(ctx, func(s *meta.Snapshot) error {
 		if err := c.copyAll(ctx, pages{s}); err != nil {
 			return err
 		}
-		return c.moveRows(ctx, s, to.Database)
+		return c.moveRows(ctx, s, to)
 	})
-	return c.summary, err
+}
+
+// stamp is how names tell the time.
+const stamp = "20060102T150405.000Z"
+
+// longest is how long the hold of a transfer lasts, should its process die before it can
+// release it.
+const longest = 7 * 24 * time.Hour
+
+// release ends a hold when all is copied, or nothing will be.
+func release(ctx context.Context, db *meta.DB, hold string) error {
+	err := db.ReleaseHold(context.WithoutCancel(ctx), hold)
+	if errors.Is(err, meta.ErrHoldUnknown) {
+		return nil // it took so long that the hold has expired
+	}
+	return err
 }
 
 // moveRows fills a database and compares it with where the rows are from.

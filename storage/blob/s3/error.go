@@ -14,7 +14,7 @@ import (
 var (
 	errEnded         = errors.New("blob/s3: the writer has ended")
 	errState         = errors.New("blob/s3: this is not the state of a suspended object")
-	errTooLarge      = errors.New("blob/s3: the object has more than 10,000 parts")
+	errTooLarge      = fmt.Errorf("%w: it has more than 10,000 parts", blob.ErrTooLarge)
 	errNotForReading = errors.New("blob/s3: the body is read by the transport")
 	errCutOff        = errors.New("blob/s3: the request is over")
 	errNoETag        = errors.New("blob/s3: the answer has no ETag")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"berth/registry"
+	"berth/registry/internal/buffers"
 	"berth/storage/blob"
 	"berth/storage/meta"
 )
@@ -47,7 +48,7 @@ type Engine struct {
 	opts  Options
 	log   *slog.Logger
 
-	buffers    buffers
+	buffers    *buffers.Pool // that pushes read into
 	touchEvery time.Duration // see [touchEvery]
 
 	mu   sync.Mutex
@@ -74,6 +75,7 @@ func New(db *meta.DB, blobs blob.Store, opts Options) *Engine {
 		log:   opts.Logger,
 		busy:  map[registry.UploadID]struct{}{},
 
+		buffers:    buffers.New(bufferSize),
 		touchEvery: touchEvery,
 	}
 }

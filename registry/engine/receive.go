@@ -140,6 +140,10 @@ func (r *reception) lost(ctx context.Context, cause error) error {
 	return errors.Join(lost, cause, r.engine.dropUpload(ctx, r.upload))
 }
 
+// bufferSize is what a push reads at once: enough that system calls do not count, little
+// enough that the bytes are still in the cache when they are hashed.
+const bufferSize = 256 << 10
+
 // touchEvery is how often the row of an upload is told that bytes still arrive, or one
 // request that takes long would look abandoned to another replica.
 const touchEvery = 5 * time.Minute
@@ -149,7 +153,7 @@ func (r *reception) copy(ctx context.Context, c registry.Chunk) error {
 	if c.Body == nil {
 		return nil
 	}
-	buf, put := r.engine.buffers.get()
+	buf, put := r.engine.buffers.Get()
 	defer put()
 	var arrived int64
 	for touched := time.Now(); ; {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"berth/registry/internal/buffers"
 )
 
 // How much must move before the deadline does. With a stall time-out of a minute
@@ -27,12 +29,13 @@ type response struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	stall   time.Duration
+	buffers *buffers.Pool
 	status  int
 	sent    int64
 	err     error // why the body could not be sent
 }
 
-func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration) *response {
+func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, pool *buffers.Pool) *response {
 	control := http.NewResponseController(w)
 	if r.ProtoMajor == 1 { // a stream of HTTP/2 has its own
 		control.SetWriteDeadline(time.Time{})
@@ -41,7 +44,7 @@ func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration) *r
 		// net/http first reads what is left of the body, for as long as that may stall.
 		stall *= 2
 	}
-	return &response{ResponseWriter: w, control: control, stall: stall}
+	return &response{ResponseWriter: w, control: control, stall: stall, buffers: pool}
 }
 
 // Unwrap is for [http.ResponseController].
@@ -73,15 +76,17 @@ func (w *response) Write(p []byte) (total int, err error) {
 
 // ReadFrom implements [io.ReaderFrom].
 func (w *response) ReadFrom(r io.Reader) (total int64, err error) {
-	from, ok := w.ResponseWriter.(io.ReaderFrom)
-	if !ok { // HTTP/2
-		from = copying{w.ResponseWriter}
-	}
 	// net/http hands a file to sendfile if it finds it inside one LimitedReader, not
 	// inside two.
 	limited, announced := r.(*io.LimitedReader)
 	if !announced {
 		limited = &io.LimitedReader{R: r, N: 1<<63 - 1}
+	}
+	from, ok := w.ResponseWriter.(io.ReaderFrom)
+	if _, file := limited.R.(*os.File); !ok || !file { // HTTP/2 has none
+		buf, put := w.buffers.Get()
+		defer put()
+		from = copying{w.ResponseWriter, buf}
 	}
 	for limited.N > 0 {
 		w.extend()
@@ -110,11 +115,18 @@ func (w *response) count(n int64, err error) error {
 	return err
 }
 
-// copying is a writer with a ReadFrom, if a slow one.
-type copying struct{ to io.Writer }
+// copySize is what is read at once of content that is not a file. net/http takes a
+// quarter of it, which costs a tenth more CPU, and a new buffer for each slice.
+const copySize = 128 << 10
+
+// copying is a writer with a ReadFrom that has a buffer of its own.
+type copying struct {
+	to  io.Writer
+	buf []byte
+}
 
 func (c copying) ReadFrom(r io.Reader) (int64, error) {
-	return io.Copy(struct{ io.Writer }{c.to}, r)
+	return io.CopyBuffer(struct{ io.Writer }{c.to}, r, c.buf)
 }
 
 // body is a request's body that must not stand still.

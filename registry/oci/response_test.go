@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"berth/registry/internal/buffers"
 )
 
 // kernel is a ResponseWriter like that of HTTP/1, which uses sendfile if it finds a
@@ -46,7 +48,7 @@ func TestFilesReachTheKernel(t *testing.T) {
 		if span != "" {
 			r.Header.Set("Range", span)
 		}
-		w := newResponse(k, r, time.Minute)
+		w := newResponse(k, r, time.Minute, buffers.New(copySize))
 		http.ServeContent(w, r, "", time.Time{}, file)
 		if k.slices != slices || k.files != slices || w.err != nil || w.sent != int64(k.Body.Len()) {
 			t.Errorf("%q: %d slices, %d of them a file; sent %d bytes of %d, %v", span, k.slices, k.files, w.sent, k.Body.Len(), w.err)
@@ -56,7 +58,7 @@ func TestFilesReachTheKernel(t *testing.T) {
 
 // TestContentThatEndsTooEarly cuts a file off while it is served.
 func TestContentThatEndsTooEarly(t *testing.T) {
-	w := newResponse(&kernel{ResponseRecorder: httptest.NewRecorder()}, httptest.NewRequest("GET", "/", nil), time.Minute)
+	w := newResponse(&kernel{ResponseRecorder: httptest.NewRecorder()}, httptest.NewRequest("GET", "/", nil), time.Minute, buffers.New(copySize))
 	n, err := io.CopyN(w, strings.NewReader("0123456789"), 15)
 	if n != 10 || err == nil || w.err == nil || !strings.Contains(w.err.Error(), "5 bytes too early") {
 		t.Errorf("%d bytes, %v; remembered %v", n, err, w.err)

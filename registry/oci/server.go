@@ -23,6 +23,7 @@ import (
 
 	"berth/auth"
 	"berth/registry"
+	"berth/registry/internal/buffers"
 )
 
 // Options say how the registry is served. Authenticate and Challenge are required.
@@ -73,6 +74,7 @@ type Server struct {
 	opts      Options
 	router    *mux.Router
 	manifests *semaphore.Weighted // bytes of manifests in memory
+	buffers   *buffers.Pool       // for content that is not a file
 }
 
 // handler answers one kind of request. It returns its error; ServeHTTP writes it.
@@ -140,7 +142,7 @@ func New(reg registry.Registry, opts Options) *Server {
 	if opts.Observe == nil {
 		opts.Observe = func(Record) {}
 	}
-	s := &Server{registry: reg, opts: opts, manifests: semaphore.NewWeighted(opts.ManifestMemory)}
+	s := &Server{registry: reg, opts: opts, manifests: semaphore.NewWeighted(opts.ManifestMemory), buffers: buffers.New(copySize)}
 	// Paths are matched as they were sent: an encoded slash is not a slash, and
 	// nothing is redirected to a "clean" path, which would drop a body.
 	s.router = mux.NewRouter().UseEncodedPath().SkipClean(true)
@@ -179,7 +181,7 @@ func (s *Server) serve(operation string, h handler) http.Handler {
 func (s *Server) observe(operation string, answer func(*response, *http.Request, *Record) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := newRecord(r, operation, s.opts.Address(r))
-		out := newResponse(w, r, s.opts.StallTimeout)
+		out := newResponse(w, r, s.opts.StallTimeout, s.buffers)
 		out.Header().Set("X-Request-Id", rec.RequestID)
 		if r.ContentLength != 0 {
 			// Of a body that no handler wants, net/http reads some before it answers.

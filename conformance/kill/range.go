@@ -26,7 +26,7 @@ func (u *upload) cutPatch(n int) error {
 	})
 	u.high = u.low + cut
 	u.torn = u.torn || u.several() && errors.Is(err, errNoAnswer)
-	u.busy = u.busy || u.several()
+	u.busy = true
 	return err
 }
 

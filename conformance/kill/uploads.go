@@ -26,9 +26,9 @@ type upload struct {
 	ending *operation // the PUT or DELETE that a kill cut off, until it is settled
 	shaky  bool       // a kill came when it was being ended, so that its bytes may be elsewhere already
 
-	// Of replicas, one may still be at a request that got no answer or was cut off, when another goes on.
-	busy bool // so it answers that it is at it
-	torn bool // and may end the upload, or what others put into it, at any time
+	// A request that was cut off or got no answer may be read when the client has gone on already.
+	busy bool // so it may be answered that another request is writing
+	torn bool // and of several replicas one may end the upload, or what others put into it, at any time
 }
 
 // several reports whether there are several replicas. Then every chunk says where it begins, as it may be taken when

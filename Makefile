@@ -28,8 +28,8 @@ test: ## run the tests
 	go test ./...
 
 .PHONY: race
-race: ## run the tests with the race detector
-	go test -race ./auth/... ./cmd/... ./registry/... ./storage/...
+race: ## run the tests with the race detector, but for those in which nothing happens at once
+	go test -race -short -timeout 20m ./auth/... ./cmd/... ./lifecycle/... ./registry/... ./storage/...
 
 .PHONY: lint
 lint: ## vet, staticcheck and gofumpt, by pinned versions
@@ -53,6 +53,11 @@ conformance: build ## run the OCI conformance suite against berth, alone and as 
 	go run ./conformance/oci -berth $(BERTH)
 	go run ./conformance/oci -berth $(BERTH) -replicas 3 -results results/oci-replicas
 
+.PHONY: ecr
+ecr: build ## ask berth all that Amazon ECR can be asked, with the AWS SDK, alone and as three replicas
+	cd conformance/ecr && BERTH_ECR=1 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1
+	cd conformance/ecr && BERTH_ECR=1 BERTH_ECR_REPLICAS=3 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1
+
 .PHONY: conformance-released
 conformance-released: build ## the same with the suite released as v1.1.1, which has to be fetched from GitHub
 	conformance/oci/install.sh
@@ -60,7 +65,7 @@ conformance-released: build ## the same with the suite released as v1.1.1, which
 
 .PHONY: chart
 chart: build ## render the Helm chart and check what comes out
-	cd conformance/chart && BERTH_BIN=$(CURDIR)/$(BERTH) go test ./...
+	cd conformance/chart && BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 ./...
 
 .PHONY: e2e
 e2e: build ## drive berth with docker, podman, skopeo, containerd, helm, cosign and others
@@ -95,12 +100,18 @@ bench-growth: build ## measure berth with 1,000, 30,000 and 1,000,000 images in 
 bench-crowd: build ## have 200 clients push 200 MiB each to S3 at once; needs 60 GiB of disk
 	go run ./conformance/bench -berth $(BERTH) -enforce -crowd 200 -crowd-layer 209715200 -s3
 
+.PHONY: bench-garbage
+bench-garbage: build ## measure garbage collection, and pushes beside it
+	go run ./conformance/bench -berth $(BERTH) -garbage 100000
+	go run ./conformance/bench -berth $(BERTH) -garbage 30000 -s3
+
 .PHONY: bench-smoke
 bench-smoke: build ## see in two minutes that the benchmarks run; their figures are not to be quoted
 	for s3 in '' -s3; do \
 		go run ./conformance/bench -berth $(BERTH) -quick $$s3 && \
 		go run ./conformance/bench -berth $(BERTH) -quick -growth 600,1200 $$s3 && \
-		go run ./conformance/bench -berth $(BERTH) -quick -crowd 20 $$s3 || exit 1; \
+		go run ./conformance/bench -berth $(BERTH) -quick -crowd 20 $$s3 && \
+		go run ./conformance/bench -berth $(BERTH) -quick -garbage 10000 $$s3 || exit 1; \
 	done
 
 .PHONY: vulncheck

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"berth/auth/internal/recent"
 	"berth/registry"
 )
 
@@ -27,8 +29,8 @@ type Options struct {
 }
 
 // Access knows what holds for each principal at this moment. It remembers accounts
-// and their policies for as long as the store's generation stands still, so that a
-// decision costs one Generation and no other query, and yet a change is seen at
+// and policies for as long as the store's generation stands still, so that a
+// decision costs a Generation or two and no other query, and yet a change is seen at
 // once, whichever process made it.
 type Access struct {
 	store     Store
@@ -38,14 +40,18 @@ type Access struct {
 	mu         sync.RWMutex
 	generation int64
 	identities map[string]*identity
+
+	resources resources
 }
 
 // identity is an account with what it may do.
 type identity struct {
 	account     Account
+	arn         string
 	fingerprint string
 	policies    []*Policy
-	fault       error // a policy cannot be read, so nothing can be decided
+	trust       *Trust // of a role; nil if it trusts nobody
+	fault       error  // a policy cannot be read, so nothing can be decided
 }
 
 // NewAccess returns the access to what store says. It answers ErrPolicyInvalid if a
@@ -58,18 +64,42 @@ func NewAccess(store Store, options Options) (*Access, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Access{store: store, options: options, anonymous: anonymous}, nil
+	return &Access{
+		store: store, options: options, anonymous: anonymous,
+		resources: resources{
+			remembered: recent.NewMap[registry.Name, *resourcePolicies](maxResources),
+			compiled:   recent.NewMap[compiledKey, *Policy](maxCompiled),
+		},
+	}, nil
 }
 
 // Authorize asks whether the principal of ctx may do action on repo, which is empty
 // for actions on the registry itself. Faces ask it where no guard stands before them.
 // Errors: *RefusedError.
 func (a *Access) Authorize(ctx context.Context, action Action, repo registry.Name) error {
-	c, err := a.caller(ctx, PrincipalFrom(ctx))
+	v, err := a.visit(ctx, repo)
 	if err != nil {
 		return err
 	}
-	return a.report(ctx, c.check(repo, action))
+	return a.report(ctx, v.check(action))
+}
+
+// Explain says what policies answer to r, and which of them: whether the account is
+// disabled, or what a token is for, is left aside. r needs neither a location nor tags
+// of the principal or the repository. Errors: ErrAccountUnknown.
+func (a *Access) Explain(ctx context.Context, r Request) (Decision, error) {
+	c, err := a.callerFor(ctx, r.Principal, r.Context)
+	if err != nil {
+		return Decision{}, err
+	}
+	if c.unknown {
+		return Decision{}, fmt.Errorf("%s: %w", r.Principal.Name, ErrAccountUnknown)
+	}
+	v, err := a.at(ctx, &c, r.Repo)
+	if err != nil {
+		return Decision{}, err
+	}
+	return v.decide(r.Action), nil
 }
 
 // Greet answers GET /v2/: whether the request of ctx has credentials that are good.
@@ -101,24 +131,43 @@ func (a *Access) Granted(ctx context.Context, p Principal, wanted []Scope) ([]Sc
 	}
 	granted := make([]Scope, 0, len(wanted))
 	for _, w := range wanted {
-		if s := c.granted(w); len(s.Actions) > 0 {
+		s, err := a.granted(ctx, &c, w)
+		if err != nil {
+			return nil, err
+		}
+		if len(s.Actions) > 0 {
 			granted = append(granted, s)
 		}
 	}
 	return granted, nil
 }
 
-// caller finds what holds for p now.
+// caller finds what holds for p, who makes the request of ctx, now.
 func (a *Access) caller(ctx context.Context, p Principal) (caller, error) {
-	c := caller{principal: p, location: a.options.Location}
+	return a.callerFor(ctx, p, a.circumstances(ctx))
+}
+
+// circumstances are those that the request of ctx comes in.
+func (a *Access) circumstances(ctx context.Context) Context {
+	origin := OriginFrom(ctx)
+	about := Context{Secure: origin.Secure, Time: a.options.Clock(), Parameters: parametersFrom(ctx)}
+	if address, err := netip.ParseAddr(origin.Address); err == nil {
+		about.SourceIP = address.Unmap().WithZone("")
+	}
+	return about
+}
+
+// callerFor finds what holds for p under the circumstances that a request comes in.
+func (a *Access) callerFor(ctx context.Context, p Principal, about Context) (caller, error) {
+	c := caller{request: Request{Location: a.options.Location, Principal: p, Context: about}}
 	if p.IsAnonymous() {
-		c.policies = a.anonymous
+		c.identity = a.anonymous
 		return c, nil
 	}
 	id, err := a.identity(ctx, p.Name)
 	switch {
-	case errors.Is(err, ErrAccountUnknown):
-		c.gone = fmt.Sprintf("%s does not exist any more", p)
+	case errors.Is(err, ErrAccountUnknown), err == nil && (p.Kind == Role) != (id.account.Kind == Role):
+		c.unknown, c.gone = true, fmt.Sprintf("%s does not exist any more", p)
 		return c, nil
 	case err != nil:
 		return c, err
@@ -127,37 +176,56 @@ func (a *Access) caller(ctx context.Context, p Principal) (caller, error) {
 	case p.Credential != "" && p.Credential != id.fingerprint:
 		c.gone = fmt.Sprintf("the password of %s has changed", p)
 	}
-	c.policies = id.policies
+	c.identity = id.policies
+	c.request.arn, c.request.Context.PrincipalTags = id.arn, id.account.Tags
 	return c, id.fault
 }
 
 // identity returns an account with its policies. Errors: ErrAccountUnknown.
 func (a *Access) identity(ctx context.Context, name string) (*identity, error) {
-	generation, err := a.store.Generation(ctx)
+	return current(ctx, a.store, func(generation int64) *identity {
+		a.mu.RLock()
+		defer a.mu.RUnlock()
+		if a.generation != generation {
+			return nil
+		}
+		return a.identities[name]
+	}, func() (*identity, error) {
+		return a.load(ctx, name)
+	}, func(generation int64, id *identity) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.generation != generation || a.identities == nil || len(a.identities) >= maxIdentities {
+			a.generation, a.identities = generation, map[string]*identity{}
+		}
+		a.identities[name] = id
+	})
+}
+
+// current returns what is remembered of the present generation. If that is nothing it
+// loads it anew, until the generation has stood still meanwhile, and has it remembered.
+func current[T any](ctx context.Context, store Store, remembered func(int64) *T, load func() (*T, error), remember func(int64, *T)) (*T, error) {
+	generation, err := store.Generation(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the generation of policies: %w", err)
 	}
-	a.mu.RLock()
-	id := a.identities[name]
-	fresh := a.generation == generation
-	a.mu.RUnlock()
-	if fresh && id != nil {
-		return id, nil
+	if v := remembered(generation); v != nil {
+		return v, nil
 	}
 	for {
-		id, err := a.load(ctx, name)
+		v, err := load()
 		if err != nil {
 			return nil, err
 		}
-		after, err := a.store.Generation(ctx)
+		after, err := store.Generation(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("read the generation of policies: %w", err)
 		}
 		if after == generation {
-			a.remember(generation, name, id)
-			return id, nil
+			remember(generation, v)
+			return v, nil
 		}
-		generation = after // id may be half old and half new
+		generation = after // v may be half old and half new
 	}
 }
 
@@ -172,6 +240,10 @@ func (a *Access) load(ctx context.Context, name string) (*identity, error) {
 		return nil, fmt.Errorf("read the policies of %s: %w", name, err)
 	}
 	id := &identity{account: account, fingerprint: account.Fingerprint()}
+	id.arn = Principal{Name: name, Kind: account.Kind}.identityARN(a.options.Location)
+	if account.Kind == Role {
+		id.trust, _ = ParseTrust(account.Trust) // what cannot be read trusts nobody
+	}
 	for _, n := range names {
 		p, ok := Managed(n)
 		if !ok {
@@ -191,16 +263,6 @@ func (a *Access) load(ctx context.Context, name string) (*identity, error) {
 	}
 	id.policies = slices.Clip(id.policies)
 	return id, nil
-}
-
-// remember keeps an identity that was read while the generation stood still.
-func (a *Access) remember(generation int64, name string, id *identity) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.generation != generation || a.identities == nil || len(a.identities) >= maxIdentities {
-		a.generation, a.identities = generation, map[string]*identity{}
-	}
-	a.identities[name] = id
 }
 
 // report tells the audit log of a refusal.

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"berth/registry"
 )
 
 // MaxAccountName is the longest name of an account, in bytes; IAM's users have the
@@ -15,11 +18,13 @@ const MaxAccountName = 64
 // Account is a principal that is kept: who it is and how it proves that.
 type Account struct {
 	Name         string
-	Kind         Kind      // User or Robot; never changes
-	PasswordHash string    // made by [HashPassword] or [NewSecret]
+	Kind         Kind      // User, Robot or Role; never changes
+	PasswordHash string    // made by [HashPassword] or [NewSecret]; of a role no password has it
 	Disabled     bool      // switched off by an administrator
 	ExpiresAt    time.Time // when a robot stops working; zero means never
 	CreatedAt    time.Time
+	Tags         map[string]string // that policies may ask about, as aws:PrincipalTag/NAME
+	Trust        string            // of a role: who may take it on, JSON that [ParseTrust] accepts
 }
 
 // Fingerprint tells one credential of an account from the next without being of
@@ -28,6 +33,26 @@ type Account struct {
 func (a Account) Fingerprint() string {
 	sum := sha256.Sum256([]byte("berth credential\n" + a.Name + "\n" + a.PasswordHash))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// Usable reports whether the account can be used at now: it is not disabled and has not
+// expired.
+func (a Account) Usable(now time.Time) bool { return a.unusable(now) == "" }
+
+// checkTags keeps to the limits of IAM. It answers ErrAccountInvalid.
+func checkTags(tags map[string]string) error {
+	if len(tags) > 50 {
+		return fmt.Errorf("%w: it would have %d tags; at most 50 are allowed", ErrAccountInvalid, len(tags))
+	}
+	for k, v := range tags {
+		if n := utf8.RuneCountInString(k); n < 1 || n > 128 || utf8.RuneCountInString(v) > 256 {
+			return fmt.Errorf("%w: the tag %q: names have 1 to 128 characters, values at most 256", ErrAccountInvalid, registry.Clip(k))
+		}
+		if strings.HasPrefix(strings.ToLower(k), "aws:") {
+			return fmt.Errorf("%w: the tag %q: names that begin with aws: are reserved", ErrAccountInvalid, registry.Clip(k))
+		}
+	}
+	return nil
 }
 
 // unusable says why the account cannot be used at now, or is empty.

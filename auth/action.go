@@ -78,10 +78,17 @@ const (
 	ValidatePullThroughCacheRule            Action = "ecr:ValidatePullThroughCacheRule"
 )
 
+// Actions that Amazon ECR does not have.
+const (
+	DeleteCluster     Action = "ecr:DeleteCluster"
+	ListRunningImages Action = "ecr:ListRunningImages"
+	PutRunningImages  Action = "ecr:PutRunningImages"
+)
+
 var actions = []Action{
 	BatchCheckLayerAvailability, BatchDeleteImage, BatchGetImage, BatchGetRepositoryScanningConfiguration,
 	BatchImportUpstreamImage, CompleteLayerUpload, CreatePullThroughCacheRule, CreateRepository,
-	CreateRepositoryCreationTemplate, DeleteLifecyclePolicy, DeletePullThroughCacheRule, DeleteRegistryPolicy,
+	CreateRepositoryCreationTemplate, DeleteCluster, DeleteLifecyclePolicy, DeletePullThroughCacheRule, DeleteRegistryPolicy,
 	DeleteRepository, DeleteRepositoryCreationTemplate, DeleteRepositoryPolicy, DeleteSigningConfiguration,
 	DeregisterPullTimeUpdateExclusion, DescribeImageReplicationStatus, DescribeImageScanFindings,
 	DescribeImageSigningStatus, DescribeImages, DescribePullThroughCacheRules, DescribeRegistry,
@@ -89,9 +96,9 @@ var actions = []Action{
 	GetAccountSetting, GetAuthorizationToken, GetDownloadUrlForLayer, GetImageCopyStatus, GetLifecyclePolicy,
 	GetLifecyclePolicyPreview, GetRegistryPolicy, GetRegistryScanningConfiguration, GetRepositoryPolicy,
 	GetSigningConfiguration, InitiateLayerUpload, ListImageReferrers, ListImages, ListPullTimeUpdateExclusions,
-	ListReplicationBackfills, ListTagsForResource, PutAccountSetting, PutImage, PutImageScanningConfiguration,
+	ListReplicationBackfills, ListRunningImages, ListTagsForResource, PutAccountSetting, PutImage, PutImageScanningConfiguration,
 	PutImageTagMutability, PutLifecyclePolicy, PutRegistryPolicy, PutRegistryScanningConfiguration,
-	PutReplicationConfiguration, PutSigningConfiguration, RegisterPullTimeUpdateExclusion, ReplicateImage,
+	PutReplicationConfiguration, PutRunningImages, PutSigningConfiguration, RegisterPullTimeUpdateExclusion, ReplicateImage,
 	SetRepositoryPolicy, StartImageScan, StartLifecyclePolicyPreview, StartReplicationBackfill,
 	StopReplicationBackfill, TagResource, UntagResource, UpdateImageStorageClass, UpdatePullThroughCacheRule,
 	UpdateRepositoryCreationTemplate, UploadLayerPart, ValidatePullThroughCacheRule,

@@ -15,10 +15,18 @@ type Verifier interface {
 	Verify(ctx context.Context, token string) (Principal, error)
 }
 
+// LoginUser is the user name that goes with the password of Amazon ECR's
+// GetAuthorizationToken. No account can have it.
+const LoginUser = "AWS"
+
 // Authenticator finds out who makes a request from its Authorization header.
 type Authenticator struct {
 	Login  *Login
 	Tokens Verifier // nil if no tokens are given out
+
+	// Passwords returns who has been given a password of LoginUser; nil if nobody is.
+	// Errors: *RefusedError.
+	Passwords func(ctx context.Context, password string) (Principal, error)
 
 	// Address says where a request comes from; nil takes the other end of its
 	// connection. Behind a proxy that would be the proxy, and one attacker's failed
@@ -75,6 +83,10 @@ func authorization(r *http.Request) (string, error) {
 // Check checks a name and password that came with the request in another place.
 // Errors: those of Principal.
 func (a *Authenticator) Check(r *http.Request, name, password string) (Principal, error) {
+	if name == LoginUser && a.Passwords != nil {
+		p, err := a.Passwords(r.Context(), password)
+		return p, a.Login.access.report(r.Context(), err)
+	}
 	return a.Login.Check(r.Context(), name, password, a.address(r))
 }
 

@@ -1,71 +1,107 @@
 package auth
 
 import (
+	"context"
 	"slices"
 
 	"berth/registry"
 )
 
-// caller is the principal of one request with what holds for it now.
+// caller is the principal of one request with what holds for it now, wherever it goes.
 type caller struct {
-	principal Principal
-	policies  []*Policy
-	location  Location
-	gone      string // why the credentials are not good any more; empty if they are
+	request  Request // without the action as yet
+	identity []*Policy
+	gone     string // why the credentials are not good any more; empty if they are
+	unknown  bool   // there is no such account
 }
 
-func (c *caller) decide(action Action, repo registry.Name) Decision {
-	return Decide(c.policies, Request{Action: action, Repo: repo, Location: c.location})
+func (c *caller) principal() Principal { return c.request.Principal }
+
+// visit is a caller at one repository, or at the registry itself, and what holds there.
+type visit struct {
+	caller
+	policies Policies
 }
 
-// may reports whether policies and token allow action on repo.
-func (c *caller) may(action Action, repo registry.Name) bool {
-	return c.gone == "" && c.decide(action, repo).Allowed && c.holds(action, repo)
-}
-
-// holds reports whether the token, if there is one, is good for action on repo. On
-// the registry itself a token is good for the list of repositories and no more.
-func (c *caller) holds(action Action, repo registry.Name) bool {
-	if repo == "" {
-		return !c.principal.Limited ||
-			action == DescribeRepositories && c.principal.holds(registryType, catalogScope.Name, "*")
+// visit finds what holds for the principal of ctx at repo, which is empty for the
+// registry itself.
+func (a *Access) visit(ctx context.Context, repo registry.Name) (visit, error) {
+	c, err := a.caller(ctx, PrincipalFrom(ctx))
+	if err != nil {
+		return visit{}, err
 	}
-	return c.principal.holds(repositoryType, string(repo), verbsFor[action]...)
+	return a.at(ctx, &c, repo)
 }
 
-// check allows all of actions on repo or answers a *RefusedError about the first
-// that is not.
-func (c *caller) check(repo registry.Name, actions ...Action) error {
-	return c.checkAlso(nil, repo, actions...)
+// at finds what holds for the caller at repo.
+func (a *Access) at(ctx context.Context, c *caller, repo registry.Name) (visit, error) {
+	if repo == "" {
+		return c.at("", resourcePolicies{}), nil
+	}
+	r, err := a.policiesOf(ctx, c, repo)
+	return c.at(repo, r), err
+}
+
+func (c *caller) at(repo registry.Name, r resourcePolicies) visit {
+	v := visit{caller: *c, policies: Policies{Identity: c.identity, Registry: r.registry, Repository: r.repository}}
+	v.request.Repo, v.request.Context.ResourceTags = repo, r.tags
+	return v
+}
+
+func (v *visit) decide(action Action) Decision {
+	r := v.request
+	r.Action = action
+	return Decide(v.policies, r)
+}
+
+// may reports whether policies and token allow action.
+func (v *visit) may(action Action) bool {
+	return v.gone == "" && v.decide(action).Allowed && v.holds(action)
+}
+
+// holds reports whether the token, if there is one, is good for action. On the
+// registry itself a token is good for the list of repositories and no more.
+func (v *visit) holds(action Action) bool {
+	p := v.principal()
+	if v.request.Repo == "" {
+		return !p.Limited || action == DescribeRepositories && p.holds(registryType, catalogScope.Name, "*")
+	}
+	return p.holds(repositoryType, string(v.request.Repo), verbsFor[action]...)
+}
+
+// check allows all of actions or answers a *RefusedError about the first that is not.
+func (v *visit) check(actions ...Action) error {
+	return v.checkAlso(nil, actions...)
 }
 
 // checkAlso is check for a request that takes further scopes besides.
-func (c *caller) checkAlso(also []Scope, repo registry.Name, actions ...Action) error {
-	if c.gone != "" {
-		return refuseGone(c.principal, c.gone, scopesFor(repo, actions, also))
+func (v *visit) checkAlso(also []Scope, actions ...Action) error {
+	repo := v.request.Repo
+	if v.gone != "" {
+		return refuseGone(v.principal(), v.gone, scopesFor(repo, actions, also))
 	}
 	for _, action := range actions {
-		if d := c.decide(action, repo); !d.Allowed {
-			return refuseAction(c.principal, action, repo, scopesFor(repo, actions, also), d)
+		if d := v.decide(action); !d.Allowed {
+			return v.refuse(action, scopesFor(repo, actions, also), d)
 		}
 	}
 	for _, action := range actions {
-		if !c.holds(action, repo) {
-			return refuseScope(c.principal, action, repo, scopesFor(repo, actions, also))
+		if !v.holds(action) {
+			return refuseScope(v.principal(), action, repo, scopesFor(repo, actions, also))
 		}
 	}
 	return nil
 }
 
-// checkAny allows if one of actions on repo is allowed, or refuses the first.
-func (c *caller) checkAny(repo registry.Name, actions ...Action) error {
+// checkAny allows if one of actions is allowed, or refuses the first.
+func (v *visit) checkAny(actions ...Action) error {
 	var refusal error
 	for _, action := range actions {
-		err := c.check(repo, action)
+		err := v.check(action)
 		if err == nil {
 			return nil
 		}
-		if refusal == nil || c.decide(action, repo).Allowed {
+		if refusal == nil || v.decide(action).Allowed {
 			refusal = err // a missing scope is what another token can mend
 		}
 	}
@@ -73,30 +109,48 @@ func (c *caller) checkAny(repo registry.Name, actions ...Action) error {
 }
 
 // granted is the part of a wanted scope that the policies allow.
-func (c *caller) granted(wanted Scope) Scope {
+func (a *Access) granted(ctx context.Context, c *caller, wanted Scope) (Scope, error) {
 	s := Scope{Type: wanted.Type, Name: wanted.Name}
 	switch {
 	case wanted.Type == registryType && wanted.Name == catalogScope.Name && wanted.has(nil):
 		// The list shows each caller only what it may see, so there is nothing to
 		// withhold from one that may see something.
-		if !c.principal.IsAnonymous() || len(c.policies) > 0 {
+		sees, err := a.seesSome(ctx, c)
+		if err != nil {
+			return s, err
+		}
+		if sees {
 			s.Actions = catalogScope.Actions
 		}
 	case wanted.Type == repositoryType:
+		v, err := a.at(ctx, c, registry.Name(wanted.Name))
+		if err != nil {
+			return s, err
+		}
 		for _, verb := range verbs {
-			if wanted.has([]string{verb}) && c.allowsSome(verb, registry.Name(wanted.Name)) {
+			if wanted.has([]string{verb}) && v.allowsSome(verb) {
 				s.Actions = append(s.Actions, verb)
 			}
 		}
 	}
-	return s
+	return s, nil
 }
 
-// allowsSome reports whether the policies allow an action of verb on repo.
+// seesSome reports whether there may be repositories that the caller sees in a list:
+// for those who have not logged in, if something is open to anyone.
+func (a *Access) seesSome(ctx context.Context, c *caller) (bool, error) {
+	if !c.principal().IsAnonymous() || len(c.identity) > 0 {
+		return true, nil
+	}
+	general, err := a.general(ctx)
+	return err == nil && (general.registry != nil || general.special), err
+}
+
+// allowsSome reports whether the policies allow an action of verb.
 // Checking for layers is in every verb that needs it and says nothing about which.
-func (c *caller) allowsSome(verb string, repo registry.Name) bool {
-	return slices.ContainsFunc(verbActions[verb], func(a Action) bool {
-		return (a != BatchCheckLayerAvailability || verb == Pull) && c.decide(a, repo).Allowed
+func (v *visit) allowsSome(verb string) bool {
+	return slices.ContainsFunc(verbActions[verb], func(action Action) bool {
+		return (action != BatchCheckLayerAvailability || verb == Pull) && v.decide(action).Allowed
 	})
 }
 

@@ -222,7 +222,11 @@ func limited(t testing.TB, p auth.Principal, scopes string) auth.Principal {
 	return p
 }
 
-func must(t testing.TB, err error) {
+func must(t interface {
+	Helper()
+	Fatal(...any)
+}, err error,
+) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -19,9 +19,13 @@ func TestFilterIsAPlainFilter(t *testing.T) {
 
 		var resources []resource
 		for _, p := range patterns {
-			resources = append(resources, resource{region: "*", account: "*", name: p})
+			name, err := dialect{}.compile(p, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resources = append(resources, resource{region: "*", account: "*", name: name})
 		}
-		s := statement{effect: Allow, resources: resources}
+		s := statement{effect: Allow, principals: principals{anyone: true}, resources: resources}
 		s.actions.add(actionIndex[BatchGetImage])
 		policies := []*Policy{{statements: []statement{s}}}
 		checkFilter(t, names, policies, last, limit)
@@ -31,7 +35,7 @@ func TestFilterIsAPlainFilter(t *testing.T) {
 // checkFilter compares filter with a loop over all names.
 func checkFilter(t *rapid.T, names []string, policies []*Policy, last string, limit int) {
 	visible := func(name registry.Name) bool {
-		return Decide(policies, Request{Action: BatchGetImage, Repo: name}).Allowed
+		return Decide(Policies{Identity: policies}, Request{Action: BatchGetImage, Repo: name}).Allowed
 	}
 	list := func(last registry.Name, limit int) ([]registry.Name, error) {
 		var page []registry.Name
@@ -48,7 +52,7 @@ func checkFilter(t *rapid.T, names []string, policies []*Policy, last string, li
 			want = append(want, registry.Name(n))
 		}
 	}
-	got, err := filter(registry.Name(last), limit, prefixes(policies), visible, list)
+	got, err := filter(registry.Name(last), limit, prefixes(policies, &Request{}), visible, list)
 	if err != nil || !slices.Equal(got, want) {
 		t.Fatalf("got %q, want %q (%v)", got, want, err)
 	}

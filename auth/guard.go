@@ -24,22 +24,29 @@ func Guard(next registry.Registry, access *Access) registry.Registry {
 
 // require asks for all of actions on repo.
 func (g *guard) require(ctx context.Context, repo registry.Name, actions ...Action) error {
-	c, err := g.access.caller(ctx, PrincipalFrom(ctx))
+	v, err := g.access.visit(ctx, repo)
 	if err != nil {
 		return err
 	}
-	return g.access.report(ctx, c.check(repo, actions...))
+	return g.access.report(ctx, v.check(actions...))
+}
+
+// requireChange is require for what others may want to know the author of.
+func (g *guard) requireChange(ctx context.Context, repo registry.Name, action Action) (context.Context, error) {
+	by := PrincipalFrom(ctx).IdentityARN(g.access.options.Location)
+	return registry.WithCause(ctx, registry.Cause{By: by}), g.require(ctx, repo, action)
 }
 
 // StatBlob asks for what a push needs to know or for what a pull would fetch.
 func (g *guard) StatBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Descriptor, error) {
-	c, err := g.access.caller(ctx, PrincipalFrom(ctx))
+	v, err := g.access.visit(ctx, repo)
 	if err != nil {
 		return registry.Descriptor{}, err
 	}
-	if err := c.checkAny(repo, BatchCheckLayerAvailability, GetDownloadUrlForLayer); err != nil {
+	if err := v.checkAny(BatchCheckLayerAvailability, GetDownloadUrlForLayer); err != nil {
 		return registry.Descriptor{}, g.access.report(ctx, err)
 	}
+	ctx = registry.WithPusherIf(ctx, func() bool { return v.may(PutImage) })
 	return g.next.StatBlob(ctx, repo, d)
 }
 
@@ -57,10 +64,16 @@ func (g *guard) BlobURL(ctx context.Context, repo registry.Name, d digest.Digest
 	return g.next.BlobURL(ctx, repo, d)
 }
 
+// StatManifest tells of somebody who may push that he may, as StatBlob does.
 func (g *guard) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
-	if err := g.require(ctx, repo, BatchGetImage); err != nil {
+	v, err := g.access.visit(ctx, repo)
+	if err != nil {
 		return registry.Descriptor{}, err
 	}
+	if err := v.check(BatchGetImage); err != nil {
+		return registry.Descriptor{}, g.access.report(ctx, err)
+	}
+	ctx = registry.WithPusherIf(ctx, func() bool { return v.may(PutImage) })
 	return g.next.StatManifest(ctx, repo, ref)
 }
 
@@ -72,21 +85,24 @@ func (g *guard) Manifest(ctx context.Context, repo registry.Name, ref registry.R
 }
 
 func (g *guard) PutManifest(ctx context.Context, repo registry.Name, m registry.Manifest, tags []registry.Tag) (registry.Content, error) {
-	if err := g.require(ctx, repo, PutImage); err != nil {
+	ctx, err := g.requireChange(ctx, repo, PutImage)
+	if err != nil {
 		return registry.Content{}, err
 	}
 	return g.next.PutManifest(ctx, repo, m, tags)
 }
 
 func (g *guard) DeleteTag(ctx context.Context, repo registry.Name, t registry.Tag) error {
-	if err := g.require(ctx, repo, BatchDeleteImage); err != nil {
+	ctx, err := g.requireChange(ctx, repo, BatchDeleteImage)
+	if err != nil {
 		return err
 	}
 	return g.next.DeleteTag(ctx, repo, t)
 }
 
 func (g *guard) DeleteManifest(ctx context.Context, repo registry.Name, d digest.Digest) error {
-	if err := g.require(ctx, repo, BatchDeleteImage); err != nil {
+	ctx, err := g.requireChange(ctx, repo, BatchDeleteImage)
+	if err != nil {
 		return err
 	}
 	return g.next.DeleteManifest(ctx, repo, d)

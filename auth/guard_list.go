@@ -1,8 +1,9 @@
 package auth
 
 import (
+	"cmp"
 	"context"
-	"slices"
+	"errors"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -19,26 +20,26 @@ const minListPage = 200
 // has credentials sends them only when it is asked to, and would take the short list
 // for the whole.
 func (g *guard) Repositories(ctx context.Context, last registry.Name, limit int) ([]registry.Name, error) {
-	p := PrincipalFrom(ctx)
-	c, err := g.access.caller(ctx, p)
+	v, err := g.access.visit(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	scopes := []Scope{catalogScope}
+	sees, err := g.access.seesSome(ctx, &v.caller)
+	if err != nil {
+		return nil, err
+	}
+	p, scopes := v.principal(), []Scope{catalogScope}
 	switch {
-	case c.gone != "":
-		return nil, g.access.report(ctx, refuseGone(p, c.gone, scopes))
-	case p.IsAnonymous() && (!p.Limited || len(c.policies) == 0):
-		return nil, g.access.report(ctx, refuseAction(p, DescribeRepositories, "", scopes, Decision{}))
+	case v.gone != "":
+		return nil, g.access.report(ctx, refuseGone(p, v.gone, scopes))
+	case p.IsAnonymous() && (!p.Limited || !sees):
+		return nil, g.access.report(ctx, v.refuse(DescribeRepositories, scopes, Decision{}))
 	case !p.holds(registryType, catalogScope.Name, "*"):
 		return nil, g.access.report(ctx, refuseScope(p, DescribeRepositories, "", scopes))
 	}
-	visible := func(name registry.Name) bool {
-		return c.decide(DescribeRepositories, name).Allowed || c.decide(BatchGetImage, name).Allowed
-	}
-	return filter(last, limit, prefixes(c.policies), visible, func(last registry.Name, limit int) ([]registry.Name, error) {
+	return g.access.list(ctx, &v.caller, last, limit, func(last registry.Name, limit int) ([]registry.Name, error) {
 		return g.next.Repositories(ctx, last, limit)
-	})
+	}, DescribeRepositories, BatchGetImage)
 }
 
 // BlobRepositories shows those repositories from which the caller may take the blob.
@@ -48,12 +49,31 @@ func (g *guard) BlobRepositories(ctx context.Context, d digest.Digest, last regi
 		return nil, err
 	}
 	if c.gone != "" {
-		return nil, g.access.report(ctx, refuseGone(c.principal, c.gone, nil))
+		return nil, g.access.report(ctx, refuseGone(c.principal(), c.gone, nil))
 	}
-	visible := func(name registry.Name) bool { return c.may(GetDownloadUrlForLayer, name) }
-	return filter(last, limit, prefixes(c.policies), visible, func(last registry.Name, limit int) ([]registry.Name, error) {
+	general, err := g.access.general(ctx)
+	if err != nil {
+		return nil, err
+	}
+	prefixes := c.prefixes(general.registry)
+	if general.special {
+		prefixes = []string{""} // any of them may be open to the caller, and few have the blob
+	}
+	var fault error
+	visible := func(name registry.Name) bool {
+		v, err := g.access.at(ctx, &c, name)
+		if err != nil && !errors.Is(err, ErrPolicyInvalid) {
+			fault = err
+		}
+		return err == nil && v.may(GetDownloadUrlForLayer)
+	}
+	names, err := filter(last, limit, prefixes, visible, func(last registry.Name, limit int) ([]registry.Name, error) {
+		if fault != nil {
+			return nil, fault
+		}
 		return g.next.BlobRepositories(ctx, d, last, limit)
 	})
+	return names, cmp.Or(err, fault)
 }
 
 // filter makes a page of the visible names after last. It reads on until the page
@@ -108,45 +128,4 @@ func seek(prefixes []string, last registry.Name) (registry.Name, bool) {
 		}
 	}
 	return last, false
-}
-
-// prefixes are what the names begin with of which policies allow anything, in
-// order, none of them beginning with another. The empty prefix is everything.
-func prefixes(policies []*Policy) []string {
-	var all []string
-	for _, p := range policies {
-		for i := range p.statements {
-			s := &p.statements[i]
-			if s.effect == Deny {
-				continue
-			}
-			if s.inverted {
-				return []string{""}
-			}
-			for _, r := range s.resources {
-				if r.any && !s.seesRepositories() {
-					continue // GetAuthorizationToken is allowed on everything by most policies
-				}
-				all = append(all, literalPrefix(r.name))
-			}
-		}
-	}
-	slices.Sort(all)
-	kept := all[:0]
-	for _, p := range all {
-		if len(kept) == 0 || !strings.HasPrefix(p, kept[len(kept)-1]) {
-			kept = append(kept, p)
-		}
-	}
-	return kept
-}
-
-// seesRepositories reports whether the statement is about actions that lists ask for.
-func (s *statement) seesRepositories() bool {
-	for _, a := range []Action{DescribeRepositories, BatchGetImage, GetDownloadUrlForLayer} {
-		if s.actions.has(actionIndex[a]) {
-			return true
-		}
-	}
-	return false
 }

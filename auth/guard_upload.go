@@ -71,7 +71,7 @@ func (g *guard) PutBlob(ctx context.Context, repo registry.Name, c registry.Chun
 // is not there: the client uploads the blob instead. Only where the policies allow
 // it and the token is too narrow does it ask for a wider token.
 func (g *guard) MountBlob(ctx context.Context, repo, from registry.Name, d digest.Digest) (registry.Descriptor, error) {
-	c, err := g.access.caller(ctx, PrincipalFrom(ctx))
+	target, err := g.access.visit(ctx, repo)
 	if err != nil {
 		return registry.Descriptor{}, err
 	}
@@ -79,18 +79,22 @@ func (g *guard) MountBlob(ctx context.Context, repo, from registry.Name, d diges
 	if from != "" {
 		also = []Scope{repositoryScope(from, Pull)}
 	}
-	if err := c.checkAlso(also, repo, pushLayer...); err != nil {
+	if err := target.checkAlso(also, pushLayer...); err != nil {
 		return registry.Descriptor{}, g.access.report(ctx, err)
 	}
 	if from == "" {
-		return g.mountAny(ctx, &c, repo, d)
+		return g.mountAny(ctx, &target.caller, repo, d)
 	}
-	if !c.decide(GetDownloadUrlForLayer, from).Allowed {
+	source, err := g.access.at(ctx, &target.caller, from)
+	if err != nil {
+		return registry.Descriptor{}, err
+	}
+	if !source.decide(GetDownloadUrlForLayer).Allowed {
 		return registry.Descriptor{}, registry.ErrBlobUnknown
 	}
-	if !c.holds(GetDownloadUrlForLayer, from) {
+	if !source.holds(GetDownloadUrlForLayer) {
 		return registry.Descriptor{}, g.access.report(ctx,
-			refuseScope(c.principal, GetDownloadUrlForLayer, from, scopesFor(repo, pushLayer, also)))
+			refuseScope(source.principal(), GetDownloadUrlForLayer, from, scopesFor(repo, pushLayer, also)))
 	}
 	return g.next.MountBlob(ctx, repo, from, d)
 }
@@ -101,8 +105,12 @@ func (g *guard) mountAny(ctx context.Context, c *caller, repo registry.Name, d d
 		if err != nil {
 			return registry.Descriptor{}, err
 		}
-		if !c.may(GetDownloadUrlForLayer, from) {
+		source, err := g.access.at(ctx, c, from)
+		if errors.Is(err, ErrPolicyInvalid) || err == nil && !source.may(GetDownloadUrlForLayer) {
 			continue
+		}
+		if err != nil {
+			return registry.Descriptor{}, err
 		}
 		desc, err := g.next.MountBlob(ctx, repo, from, d)
 		if errors.Is(err, registry.ErrBlobUnknown) {
@@ -120,8 +128,8 @@ func (g *guard) sources(ctx context.Context, c *caller, repo registry.Name, d di
 		if !yield(repo, nil) { // it may be there already
 			return
 		}
-		if c.principal.Limited {
-			for _, s := range c.principal.Scopes {
+		if p := c.principal(); p.Limited {
+			for _, s := range p.Scopes {
 				if s.Type == repositoryType && s.Name != string(repo) && !yield(registry.Name(s.Name), nil) {
 					return
 				}

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -80,8 +82,38 @@ func (m *Manager) create(ctx context.Context, action string, a Account, policies
 	return named(a.Name, err)
 }
 
+// CreateRole adds a role, with policies attached, that those may take on whom the trust
+// policy allows. It has a credential that nobody knows: sessions end when the role is
+// deleted, even if one of the same name is made again.
+// Errors: ErrAccountNameInvalid, ErrPolicyInvalid, ErrAccountExists, ErrPolicyUnknown.
+func (m *Manager) CreateRole(ctx context.Context, name, trust string, policies ...string) (Account, error) {
+	if _, err := ParseAccountName(name); err != nil {
+		return Account{}, err
+	}
+	if _, err := ParseTrust(trust); err != nil {
+		return Account{}, named(name, err)
+	}
+	a := Account{Name: name, Kind: Role, PasswordHash: "$none$" + rand.Text(), Trust: trust, CreatedAt: m.now().Truncate(time.Second)}
+	return a, m.create(ctx, "CreateRole", a, policies)
+}
+
+// SetTrust says anew who may take on a role. Sessions that there are go on.
+// Errors: ErrPolicyInvalid, ErrAccountUnknown, ErrAccountInvalid for what is no role.
+func (m *Manager) SetTrust(ctx context.Context, name, trust string) error {
+	if _, err := ParseTrust(trust); err != nil {
+		return named(name, err)
+	}
+	return m.update(ctx, "SetTrust", name, func(a *Account) error {
+		if a.Kind != Role {
+			return fmt.Errorf("%w: only roles are taken on, and %s is a %s", ErrAccountInvalid, name, a.Kind)
+		}
+		a.Trust = trust
+		return nil
+	})
+}
+
 // SetPassword gives a user another password; tokens given out for the old one end.
-// Errors: ErrPasswordInvalid, ErrAccountUnknown, ErrAccountInvalid for a robot.
+// Errors: ErrPasswordInvalid, ErrAccountUnknown, ErrAccountInvalid for what is no user.
 func (m *Manager) SetPassword(ctx context.Context, name, password string) error {
 	hash, err := hashFor(ctx, name, password)
 	if err != nil {
@@ -89,7 +121,7 @@ func (m *Manager) SetPassword(ctx context.Context, name, password string) error 
 	}
 	return m.update(ctx, "SetPassword", name, func(a *Account) error {
 		if a.Kind != User {
-			return fmt.Errorf("%w: %s %s has a generated secret; make it a new one instead", ErrAccountInvalid, a.Kind, name)
+			return fmt.Errorf("%w: %s is a %s, and only users have passwords; give a robot a new generated secret instead", ErrAccountInvalid, name, a.Kind)
 		}
 		a.PasswordHash = hash
 		return nil
@@ -97,12 +129,12 @@ func (m *Manager) SetPassword(ctx context.Context, name, password string) error 
 }
 
 // ResetSecret gives a robot another secret and returns it; tokens given out for the
-// old one end. Errors: ErrAccountUnknown, ErrAccountInvalid for a user.
+// old one end. Errors: ErrAccountUnknown, ErrAccountInvalid for what is no robot.
 func (m *Manager) ResetSecret(ctx context.Context, name string) (secret string, err error) {
 	secret, hash := NewSecret()
 	err = m.update(ctx, "ResetSecret", name, func(a *Account) error {
 		if a.Kind != Robot {
-			return fmt.Errorf("%w: %s %s has a password; set that instead", ErrAccountInvalid, a.Kind, name)
+			return fmt.Errorf("%w: %s is a %s, and only robots have generated secrets; give a user another password instead", ErrAccountInvalid, name, a.Kind)
 		}
 		a.PasswordHash = hash
 		return nil
@@ -139,6 +171,27 @@ func (m *Manager) SetDisabled(ctx context.Context, name string, disabled bool) e
 		a.Disabled = disabled
 		return nil
 	})
+}
+
+// SetTags gives an account other tags, which policies may ask about.
+// Errors: ErrAccountUnknown, ErrAccountInvalid.
+func (m *Manager) SetTags(ctx context.Context, name string, tags map[string]string) error {
+	if err := checkTags(tags); err != nil {
+		return err
+	}
+	return m.update(ctx, "SetTags", name, func(a *Account) error {
+		a.Tags = tags
+		return nil
+	})
+}
+
+// Exists reports whether there is a user, robot or role as a policy names it.
+func (m *Manager) Exists(ctx context.Context, l Local) (bool, error) {
+	a, err := m.Store.Account(ctx, l.Name)
+	if errors.Is(err, ErrAccountUnknown) {
+		return false, nil
+	}
+	return err == nil && (a.Kind == Role) == (l.Kind == Role), err
 }
 
 // DeleteAccount removes an account and its attachments. Errors: ErrAccountUnknown.

@@ -11,47 +11,110 @@ import (
 	"berth/registry"
 )
 
-// maxSid bounds statement ids, which end up in messages and in the audit log.
-const maxSid = 128
+// maxDocument bounds the bytes of a policy, white space and all.
+const maxDocument = 64 << 10
+
+// The versions of IAM's language.
+const (
+	version2012 = "2012-10-17"
+	version2008 = "2008-10-17"
+)
 
 // ParsePolicy reads an identity policy in IAM's JSON. It is strict: a member it
 // does not know, a name written twice, an action or resource that could never match
 // is an error, since whoever wrote it meant something. It answers ErrPolicyInvalid.
 func ParsePolicy(name, document string) (*Policy, error) {
-	statements, err := parseDocument(document)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPolicyInvalid, err)
-	}
-	return &Policy{Name: name, Document: document, statements: statements}, nil
+	return parse(&Policy{Kind: IdentityPolicy, Name: name, Document: document})
 }
 
-func parseDocument(document string) ([]statement, error) {
+// ParseRepositoryPolicy reads the policy of a repository, as strictly. Where it names no
+// resource it means the repository. It answers ErrPolicyInvalid. Whether those whom it
+// names are there is for [Policy.CheckPrincipals] to find out.
+func ParseRepositoryPolicy(document string) (*Policy, error) {
+	return parse(&Policy{Kind: RepositoryPolicy, Document: document})
+}
+
+// ParseRegistryPolicy reads the policy of the registry, as strictly. Where it names no
+// resource it means all repositories. It answers ErrPolicyInvalid.
+func ParseRegistryPolicy(document string) (*Policy, error) {
+	return parse(&Policy{Kind: RegistryPolicy, Document: document})
+}
+
+func parse(p *Policy) (*Policy, error) {
+	var err error
+	if p.statements, err = p.Kind.parseDocument(p.Document); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPolicyInvalid, err)
+	}
+	for i := range p.statements {
+		p.readsTags = p.readsTags || p.statements[i].readsTags()
+	}
+	return p, nil
+}
+
+// checkSize keeps to the limits of IAM and ECR.
+func (k PolicyKind) checkSize(document string) error {
+	if len(document) > maxDocument {
+		return fmt.Errorf("the document has %d bytes; at most %d are allowed", len(document), maxDocument)
+	}
 	if !utf8.ValidString(document) {
-		return nil, fmt.Errorf("the document is not UTF-8")
+		return fmt.Errorf("the document is not UTF-8")
+	}
+	if k == RepositoryPolicy || k == RegistryPolicy {
+		if size := utf8.RuneCountInString(document); size > MaxResourcePolicySize {
+			return fmt.Errorf("the document has %d characters; at most %d are allowed", size, MaxResourcePolicySize)
+		}
+		return nil
 	}
 	if size := countNonSpace(document); size > MaxPolicySize {
-		return nil, fmt.Errorf("the document has %d characters besides white space; at most %d are allowed: "+
+		return fmt.Errorf("the document has %d characters besides white space; at most %d are allowed: "+
 			"split it into several policies", size, MaxPolicySize)
+	}
+	return nil
+}
+
+func (k PolicyKind) parseDocument(document string) ([]statement, error) {
+	d, b, err := k.openDocument(document)
+	if err != nil {
+		return nil, err
+	}
+	return parser{kind: k, dialect: d}.statements(b)
+}
+
+// openDocument checks a document as a whole and returns its Statement.
+func (k PolicyKind) openDocument(document string) (d dialect, statement json.RawMessage, err error) {
+	if err := k.checkSize(document); err != nil {
+		return d, nil, err
+	}
+	if err := checkDepth(document); err != nil {
+		return d, nil, err
 	}
 	members, err := registry.Members([]byte(document))
 	if err != nil {
-		return nil, fmt.Errorf("the document %w", err)
+		return d, nil, fmt.Errorf("the document %w", err)
 	}
 	if err := onlyMembers(members, "Version", "Id", "Statement"); err != nil {
-		return nil, err
+		return d, nil, err
 	}
-	version, err := decodeString(members, "Version")
-	if err != nil {
-		return nil, err
+	version := version2008 // what IAM takes for granted
+	if k == IdentityPolicy || members["Version"] != nil {
+		if version, err = decodeString(members, "Version"); err != nil {
+			return d, nil, err
+		}
 	}
-	if version != "2012-10-17" && version != "2008-10-17" {
-		return nil, fmt.Errorf(`the Version must be "2012-10-17" or "2008-10-17", not %q`, registry.Clip(version))
+	if version != version2012 && version != version2008 {
+		return d, nil, fmt.Errorf(`the Version must be "2012-10-17" or "2008-10-17", not %q`, registry.Clip(version))
 	}
-	return parseStatements(members["Statement"])
+	return dialect{variables: version == version2012}, members["Statement"], nil
 }
 
-// parseStatements reads the member Statement: an object, or a list of them.
-func parseStatements(b json.RawMessage) ([]statement, error) {
+// parser reads the statements of a document.
+type parser struct {
+	kind PolicyKind
+	dialect
+}
+
+// splitStatement takes the member Statement apart: an object, or a list of them.
+func splitStatement(b json.RawMessage) ([]json.RawMessage, error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("the Statement is missing")
 	}
@@ -64,15 +127,24 @@ func parseStatements(b json.RawMessage) ([]statement, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("the Statement is an empty list; a policy needs at least one")
 	}
+	return list, nil
+}
+
+// statements reads the member Statement.
+func (p parser) statements(b json.RawMessage) ([]statement, error) {
+	list, err := splitStatement(b)
+	if err != nil {
+		return nil, err
+	}
 	sids := map[string]bool{}
 	statements := make([]statement, 0, len(list))
 	for i, b := range list {
 		label := fmt.Sprintf("#%d", i+1)
-		s, sid, err := parseStatement(b, label)
+		s, sid, err := p.statement(b, label)
 		if err != nil {
 			return nil, fmt.Errorf("in Statement %s: %w", label, err)
 		}
-		if sid != "" && sids[sid] {
+		if sid != "" && sids[sid] && p.kind == IdentityPolicy {
 			return nil, fmt.Errorf("in Statement %s: the Sid %q is used twice; it must be unique in the policy", label, sid)
 		}
 		sids[sid] = true
@@ -81,98 +153,14 @@ func parseStatements(b json.RawMessage) ([]statement, error) {
 	return statements, nil
 }
 
-func parseStatement(b json.RawMessage, label string) (s statement, sid string, err error) {
-	members, err := registry.Members(b)
-	if err != nil {
-		return s, "", err
-	}
-	switch {
-	case members["Principal"] != nil || members["NotPrincipal"] != nil:
-		return s, "", fmt.Errorf("an identity policy has no Principal: it speaks of whoever it is attached to")
-	case members["Condition"] != nil:
-		return s, "", fmt.Errorf("a Condition is not supported yet; without it the statement would apply more widely than it says")
-	}
-	if err := onlyMembers(members, "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource"); err != nil {
-		return s, "", err
-	}
-	s.label = label
-	if members["Sid"] != nil {
-		if sid, err = decodeString(members, "Sid"); err != nil {
-			return s, "", err
-		}
-		if sid != "" {
-			s.label = sid
-		}
-		if len(sid) > maxSid || strings.ContainsFunc(sid, unicode.IsControl) {
-			return s, "", fmt.Errorf("the Sid must have at most %d characters and no control characters", maxSid)
+func countNonSpace(s string) int {
+	n := 0
+	for _, r := range s {
+		if !unicode.IsSpace(r) {
+			n++
 		}
 	}
-	effect, err := decodeString(members, "Effect")
-	if err != nil {
-		return s, "", err
-	}
-	if s.effect = Effect(effect); s.effect != Allow && s.effect != Deny {
-		return s, "", fmt.Errorf(`the Effect must be "Allow" or "Deny", not %q`, registry.Clip(effect))
-	}
-	if s.actions, err = parseActions(members); err != nil {
-		return s, "", err
-	}
-	s.resources, s.inverted, err = parseResources(members)
-	return s, sid, err
-}
-
-func parseActions(members map[string]json.RawMessage) (actionSet, error) {
-	patterns, inverted, err := eitherList(members, "Action", "NotAction")
-	if err != nil {
-		return actionSet{}, err
-	}
-	var set actionSet
-	for _, p := range patterns {
-		service, _, _ := strings.Cut(strings.ToLower(p), ":")
-		if p != "*" && service != "ecr" {
-			return actionSet{}, fmt.Errorf(`the action %q is not one of this registry: it must be "*" or begin with "ecr:"`, registry.Clip(p))
-		}
-		if !set.addMatching(p) {
-			return actionSet{}, fmt.Errorf("the action %q matches no known action; is it misspelt?", registry.Clip(p))
-		}
-	}
-	if inverted {
-		set[0], set[1] = ^set[0], ^set[1]
-	}
-	return set, nil
-}
-
-func parseResources(members map[string]json.RawMessage) ([]resource, bool, error) {
-	patterns, inverted, err := eitherList(members, "Resource", "NotResource")
-	if err != nil {
-		return nil, false, err
-	}
-	resources := make([]resource, 0, len(patterns))
-	for _, p := range patterns {
-		r, err := parseResource(p)
-		if err != nil {
-			return nil, false, err
-		}
-		resources = append(resources, r)
-	}
-	return resources, inverted, nil
-}
-
-// eitherList reads the one of two members that is there, and says whether it is the
-// second.
-func eitherList(members map[string]json.RawMessage, name, not string) ([]string, bool, error) {
-	if (members[name] != nil) == (members[not] != nil) {
-		return nil, false, fmt.Errorf("exactly one of %s and %s is needed", name, not)
-	}
-	inverted := members[not] != nil
-	if inverted {
-		name = not
-	}
-	list, err := decodeStrings(members[name])
-	if err != nil {
-		return nil, false, fmt.Errorf("the %s %w", name, err)
-	}
-	return list, inverted, nil
+	return n
 }
 
 // onlyMembers names the first of members, by name, that is not allowed.
@@ -189,12 +177,13 @@ func onlyMembers(members map[string]json.RawMessage, allowed ...string) error {
 	return fmt.Errorf("the member %q is not known here; allowed are %s", registry.Clip(unknown), strings.Join(allowed, ", "))
 }
 
-func countNonSpace(s string) int {
-	n := 0
-	for _, r := range s {
-		if !unicode.IsSpace(r) {
-			n++
-		}
+// either says which of two members is there, of which one is needed.
+func either(members map[string]json.RawMessage, name, not string) (string, error) {
+	switch {
+	case (members[name] != nil) == (members[not] != nil):
+		return "", fmt.Errorf("exactly one of %s and %s is needed", name, not)
+	case members[not] != nil:
+		return not, nil
 	}
-	return n
+	return name, nil
 }

@@ -1,6 +1,9 @@
 package auth
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Kind tells people from programs and from strangers.
 type Kind string
@@ -10,11 +13,12 @@ const (
 	Anonymous Kind = "anonymous" // nobody has said who asks
 	User      Kind = "user"      // a person with a password
 	Robot     Kind = "robot"     // a program with a generated secret
+	Role      Kind = "role"      // who has assumed a role, for the length of a session
 )
 
 // Principal is the one who asks.
 type Principal struct {
-	Name string // of the account; empty for anonymous
+	Name string // of the account or role; empty for anonymous
 	Kind Kind
 
 	// Limited says that the request came with a token that allows no more than
@@ -26,6 +30,19 @@ type Principal struct {
 	// proved its name, or empty. When the account has another one by now, what was
 	// proved then is worth nothing.
 	Credential string
+
+	// Session is what the one who assumed a role calls the session, and Tags are what
+	// it was given for it. They count before the role's own.
+	Session string
+	Tags    map[string]string
+
+	// Expires is when the temporary credentials end with which the principal has signed
+	// its request; zero for others. What it is given on them should not outlive them.
+	Expires time.Time
+
+	// Account is the AWS account, twelve digits, that the principal belongs to; empty
+	// means the registry's own.
+	Account string
 }
 
 // Nobody is the principal of a request without credentials.
@@ -34,12 +51,70 @@ var Nobody = Principal{Kind: Anonymous}
 // IsAnonymous reports whether nobody has said who asks.
 func (p Principal) IsAnonymous() bool { return p.Name == "" }
 
-// String is how messages call the principal: "user ci", "robot deploy", "anonymous".
+// String is how messages call the principal: "user ci", "robot deploy",
+// "role build/run-17", "anonymous".
 func (p Principal) String() string {
-	if p.IsAnonymous() {
+	switch {
+	case p.IsAnonymous():
 		return string(Anonymous)
+	case p.Session != "":
+		return string(p.Kind) + " " + p.Name + "/" + p.Session
 	}
 	return string(p.Kind) + " " + p.Name
+}
+
+// ARN is the Amazon resource name of the principal in a registry at l: of a session,
+// where it has assumed a role. Nobody has none.
+func (p Principal) ARN(l Location) string {
+	if p.Kind == Role && p.Session != "" {
+		return "arn:aws:sts::" + p.account(l) + ":assumed-role/" + p.Name + "/" + p.Session
+	}
+	return p.identityARN(l)
+}
+
+// identityARN is the ARN of what policies are attached to: the account or the role.
+func (p Principal) identityARN(l Location) string {
+	switch {
+	case p.IsAnonymous():
+		return ""
+	case p.Kind == Role:
+		return "arn:aws:iam::" + p.account(l) + ":role/" + p.Name
+	}
+	return "arn:aws:iam::" + p.account(l) + ":user/" + p.Name
+}
+
+// UserID is what policies find under aws:userid. IAM makes up an id for each user;
+// here names are unique, and are the ids.
+func (p Principal) UserID() string {
+	switch {
+	case p.IsAnonymous():
+		return string(Anonymous)
+	case p.Session != "":
+		return p.Name + ":" + p.Session
+	}
+	return p.Name
+}
+
+// awsType is what policies find under aws:PrincipalType.
+func (p Principal) awsType() string {
+	switch {
+	case p.IsAnonymous():
+		return "Anonymous"
+	case p.Kind == Role:
+		return "AssumedRole"
+	}
+	return "User"
+}
+
+// account is what policies find under aws:PrincipalAccount.
+func (p Principal) account(l Location) string {
+	switch {
+	case p.IsAnonymous():
+		return string(Anonymous)
+	case p.Account != "":
+		return p.Account
+	}
+	return l.account()
 }
 
 // holds reports whether the token of p, if it came with one, is good for one of
@@ -69,23 +144,4 @@ func PrincipalFrom(ctx context.Context) Principal {
 		return p
 	}
 	return Nobody
-}
-
-// Origin is where a request comes from, as far as it is known.
-type Origin struct {
-	Address   string
-	RequestID string // as the log of requests has it
-}
-
-type originKey struct{}
-
-// WithOrigin returns a context of a request that comes from o.
-func WithOrigin(ctx context.Context, o Origin) context.Context {
-	return context.WithValue(ctx, originKey{}, o)
-}
-
-// OriginFrom returns where the request of ctx comes from.
-func OriginFrom(ctx context.Context) Origin {
-	o, _ := ctx.Value(originKey{}).(Origin)
-	return o
 }

@@ -28,7 +28,9 @@ type RefusedError struct {
 	Scopes    []Scope       // what a token has to hold for the request
 	Reason    Reason
 
-	err *registry.Error
+	location Location
+	decision *Decision // of the policies, if it was they who refused
+	err      *registry.Error
 }
 
 func (e *RefusedError) Error() string { return e.err.Error() }
@@ -62,9 +64,14 @@ func refuseScope(p Principal, action Action, repo registry.Name, scopes []Scope)
 	}
 }
 
-// refuseAction refuses what no policy allows, or one denies.
-func refuseAction(p Principal, action Action, repo registry.Name, scopes []Scope, d Decision) *RefusedError {
-	e := &RefusedError{Principal: p, Action: action, Repo: repo, Scopes: scopes}
+// refuse refuses what no policy allows, or one denies. What the policy of a repository
+// denies to those whom nothing else allows it looks as if there were no repository.
+func (v *visit) refuse(action Action, scopes []Scope, d Decision) *RefusedError {
+	if d.unseen {
+		d = Decision{}
+	}
+	p, repo := v.principal(), v.request.Repo
+	e := &RefusedError{Principal: p, Action: action, Repo: repo, Scopes: scopes, location: v.request.Location, decision: &d}
 	switch {
 	case p.IsAnonymous():
 		if p.Limited {
@@ -72,13 +79,48 @@ func refuseAction(p Principal, action Action, repo registry.Name, scopes []Scope
 		}
 		e.err = registry.ErrUnauthorized.With("authentication required: anonymous may not %s; log in first", phrase(action, repo))
 	case d.Explicit:
-		e.err = registry.ErrDenied.With("%s may not %s: the policy %s denies it (statement %s); ask an administrator of the registry",
-			p, phrase(action, repo), d.Policy, d.Statement)
+		e.err = registry.ErrDenied.With("%s may not %s: %s denies it (statement %s); ask an administrator of the registry",
+			p, phrase(action, repo), d.source(), d.Statement)
 	default:
 		e.err = registry.ErrDenied.With("%s may not %s; ask an administrator of the registry for a policy that allows it",
 			p, phrase(action, repo))
 	}
 	return e
+}
+
+// IAM is the refusal of an action in the words of AWS, for clients that know those;
+// empty if it was the credentials that were refused, or what a token is for.
+func (e *RefusedError) IAM() string {
+	if e.decision == nil {
+		return ""
+	}
+	who, what := e.Principal.ARN(e.location), "*"
+	if e.Principal.IsAnonymous() {
+		who = string(Anonymous)
+	}
+	if e.Repo != "" {
+		what = e.location.ARN(e.Repo)
+	}
+	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s", who, e.Action, what, e.decision.cause(e.Action))
+}
+
+// source is how messages call the policy that decided.
+func (d Decision) source() string {
+	if d.Kind == IdentityPolicy {
+		return "the policy " + d.Policy
+	}
+	return "the policy of the " + string(d.Kind)
+}
+
+// cause is why the answer is no, in the words of AWS.
+func (d Decision) cause(action Action) string {
+	switch {
+	case d.Explicit && d.Kind == IdentityPolicy:
+		return "with an explicit deny in an identity-based policy"
+	case d.Explicit:
+		return "with an explicit deny in a resource-based policy"
+	}
+	return fmt.Sprintf("because no identity-based policy allows the %s action", action)
 }
 
 func phrase(action Action, repo registry.Name) string {

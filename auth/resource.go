@@ -36,29 +36,30 @@ func (l Location) ARN(repo registry.Name) string {
 // resource is what a statement says about resources: everything, or the
 // repositories whose region, account and name match three patterns.
 type resource struct {
-	any                   bool
-	region, account, name string
+	any             bool
+	region, account string
+	name            pattern
 }
 
-// matches reports whether r speaks of the repository at l. A request about the
-// registry itself has no repository and is met by "*" alone.
-func (r resource) matches(l Location, repo registry.Name) bool {
-	if r.any {
+// matches reports whether the resource speaks of the repository of r. A request about
+// the registry itself has no repository and is met by "*" alone.
+func (x *resource) matches(r *Request) bool {
+	if x.any {
 		return true
 	}
-	return repo != "" &&
-		MatchWildcard(r.name, string(repo)) &&
-		MatchWildcard(r.region, l.region()) &&
-		MatchWildcard(r.account, l.account())
+	return r.Repo != "" &&
+		x.name.match(r, string(r.Repo)) &&
+		MatchWildcard(x.region, r.Location.region()) &&
+		MatchWildcard(x.account, r.Location.account())
 }
 
 // parseResource reads "*" or arn:aws:ecr:REGION:ACCOUNT:repository/PATTERN.
-func parseResource(s string) (resource, error) {
+func (d dialect) parseResource(s string) (resource, error) {
 	if s == "*" {
 		return resource{any: true}, nil
 	}
 	const shape = `it should be "*" or look like arn:aws:ecr:REGION:ACCOUNT:repository/PATTERN`
-	parts := strings.Split(s, ":")
+	parts := strings.SplitN(s, ":", 6)
 	if len(parts) != 6 || parts[0] != "arn" {
 		return resource{}, fmt.Errorf("resource %q is not a repository ARN; %s", registry.Clip(s), shape)
 	}
@@ -69,16 +70,49 @@ func parseResource(s string) (resource, error) {
 	if !ok {
 		return resource{}, fmt.Errorf("resource %q does not name repositories; %s", registry.Clip(s), shape)
 	}
-	if err := checkPattern(name); err != nil {
-		return resource{}, fmt.Errorf("resource %q: %w", registry.Clip(s), err)
-	}
 	if !consistsOf(parts[3], "abcdefghijklmnopqrstuvwxyz0123456789-*?") {
 		return resource{}, fmt.Errorf("resource %q: the region must be lower-case letters, digits, dashes and the wildcards * and ?", registry.Clip(s))
 	}
 	if !consistsOf(parts[4], "0123456789*?") {
 		return resource{}, fmt.Errorf("resource %q: the account must be digits and the wildcards * and ?", registry.Clip(s))
 	}
-	return resource{region: parts[3], account: parts[4], name: name}, nil
+	pattern, err := d.parseRepositories(name)
+	if err != nil {
+		return resource{}, fmt.Errorf("resource %q: %w", registry.Clip(s), err)
+	}
+	return resource{region: parts[3], account: parts[4], name: pattern}, nil
+}
+
+// parseRepositories reads a pattern for names of repositories, which may have
+// variables.
+func (d dialect) parseRepositories(s string) (pattern, error) {
+	if !d.variables || !strings.Contains(s, "${") {
+		if err := checkPattern(s); err != nil {
+			return pattern{}, err
+		}
+		return d.compile(s, true)
+	}
+	p, err := d.compile(s, true)
+	if err != nil {
+		return p, err
+	}
+	written := 0
+	for _, q := range p.pieces {
+		written += len(q.text)
+		switch {
+		case q.literal && q.text == "": // a variable
+		case q.literal:
+			return p, fmt.Errorf("no name of a repository has a %s", q.text)
+		default:
+			if err := checkPattern(q.text); err != nil {
+				return p, err
+			}
+		}
+	}
+	if written > registry.MaxNameLength {
+		return p, fmt.Errorf("the pattern for repositories has %d characters besides its variables; at most %d are allowed", written, registry.MaxNameLength)
+	}
+	return p, nil
 }
 
 // checkPattern checks a pattern for names of repositories, so that one which can
@@ -90,7 +124,7 @@ func checkPattern(pattern string) error {
 	case len(pattern) > registry.MaxNameLength:
 		return fmt.Errorf("the pattern for repositories has %d characters; at most %d are allowed", len(pattern), registry.MaxNameLength)
 	case strings.Contains(pattern, "${"):
-		return fmt.Errorf("policy variables such as ${aws:username} are not supported")
+		return fmt.Errorf(`variables such as ${aws:username} are known only in policies of the Version "2012-10-17"`)
 	case !consistsOf(pattern, "abcdefghijklmnopqrstuvwxyz0123456789._-/*?"):
 		return fmt.Errorf("the pattern %q for repositories must be lower-case letters, digits, '.', '_', '-', '/' and the wildcards * and ?", registry.Clip(pattern))
 	}

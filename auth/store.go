@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"errors"
+
+	"berth/registry"
 )
 
 // What a [Store] and those who change it through a [Manager] answer.
@@ -26,24 +28,44 @@ type StoredPolicy struct {
 	Document string
 }
 
+// ResourceRules are what a repository and the registry say themselves about who may do
+// what.
+type ResourceRules struct {
+	Repository registry.Name
+	Policy     string            // of the repository, in JSON; empty if it has none
+	Tags       map[string]string // of the repository
+	Registry   string            // the policy of the registry, in JSON; empty if it has none
+}
+
 // Store keeps accounts, custom policies, and which policy is attached to which
-// account. It is safe for concurrent use, and what it answered without an error is
-// durable. Names and documents were validated before they get here.
+// account, and knows the policies of repositories and of the registry. It is safe for
+// concurrent use, and what it answered without an error is durable. Names and
+// documents were validated before they get here.
 //
 // Managed policies are not kept; their names may still be attached.
 type Store interface {
-	// Generation counts the changes of accounts, policies and attachments: each
-	// change moves it up in its own transaction, whichever process makes it, and it
-	// never goes back. It is read for every decision, so it should be cheap.
+	// Generation counts the changes of accounts, policies and attachments, of policies
+	// and tags of repositories, and of the policy of the registry. The removal of a
+	// repository that had either is one. Each change moves it up in its own transaction,
+	// whichever process makes it, and it never goes back. It is read for every decision,
+	// so it should be cheap.
 	Generation(ctx context.Context) (int64, error)
+
+	// Resource returns what holds for a repository. One that is not there has neither a
+	// policy nor tags; the name may be empty for the registry by itself.
+	Resource(ctx context.Context, repo registry.Name) (ResourceRules, error)
+
+	// Resources lists the repositories that have a policy, in pages like Accounts; if
+	// tagged is set, those that have tags too. It leaves the policy of the registry out.
+	Resources(ctx context.Context, after registry.Name, limit int, tagged bool) ([]ResourceRules, error)
 
 	// Account returns an account.
 	// Errors: ErrAccountUnknown.
 	Account(ctx context.Context, name string) (Account, error)
 
-	// Accounts lists accounts by the bytes of their names: at most limit of them,
-	// those after the name after. A page shorter than limit is the last.
-	Accounts(ctx context.Context, after string, limit int) ([]Account, error)
+	// Accounts lists accounts of a kind, or all if it is empty, by the bytes of their names:
+	// at most limit of them, those after the name after. A page shorter than limit is the last.
+	Accounts(ctx context.Context, kind Kind, after string, limit int) ([]Account, error)
 
 	// CreateAccount adds an account with policies attached to it: all of it or nothing.
 	// Errors: ErrAccountExists, ErrPolicyUnknown.

@@ -6,8 +6,9 @@ import "fmt"
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 type Code string
 
-// The codes of the specification, and UNAVAILABLE, which it leaves to servers: it
-// only ever stands in a 5xx answer.
+// The codes of the specification; UNAVAILABLE, which it leaves to servers and only ever
+// stands in a 5xx answer; and TAG_INVALID, which an earlier version had and Amazon ECR
+// says of a tag that cannot be moved.
 const (
 	CodeBlobUnknown         Code = "BLOB_UNKNOWN"
 	CodeBlobUploadInvalid   Code = "BLOB_UPLOAD_INVALID"
@@ -19,6 +20,7 @@ const (
 	CodeNameInvalid         Code = "NAME_INVALID"
 	CodeNameUnknown         Code = "NAME_UNKNOWN"
 	CodeSizeInvalid         Code = "SIZE_INVALID"
+	CodeTagInvalid          Code = "TAG_INVALID"
 	CodeUnauthorized        Code = "UNAUTHORIZED"
 	CodeDenied              Code = "DENIED"
 	CodeUnsupported         Code = "UNSUPPORTED"
@@ -44,13 +46,26 @@ var (
 	ErrManifestTooLarge    = newError(CodeManifestInvalid, "the manifest is larger than 4 MiB")
 	ErrManifestBlobUnknown = newError(CodeManifestBlobUnknown, "the manifest refers to content that is not in this repository; push that first")
 	ErrManifestReferenced  = newError(CodeUnsupported, "an index refers to the manifest; delete the index first")
+	ErrTagFixed            = newError(CodeTagInvalid, "the tag is immutable and names another image")
 	ErrUnauthorized        = newError(CodeUnauthorized, "authentication required")
 	ErrDenied              = newError(CodeDenied, "access denied")
+	ErrQuotaExceeded       = newError(CodeDenied, "the quota is used up; delete images and wait for garbage collection, or ask for more")
 	ErrPageInvalid         = newError(CodeUnsupported, "the page asked for is not valid")
 	ErrUnsupported         = newError(CodeUnsupported, "the operation is not supported")
 	ErrTooManyRequests     = newError(CodeTooManyRequests, "too many requests; slow down")
 	ErrUnavailable         = newError(CodeUnavailable, "the registry is busy; try again shortly")
 	ErrStorageFull         = newError(CodeUnavailable, "the registry's storage is full; free space or ask its operator to, then resume the upload")
+)
+
+// What an [Admin] can be told besides. Clients of /v2/ never see these.
+var (
+	ErrNameTaken     = newError(CodeUnsupported, "the name is taken")
+	ErrNotSet        = newError(CodeUnsupported, "there is no such setting")
+	ErrImageExists   = newError(CodeUnsupported, "the image is there already, and nothing changes")
+	ErrTagMismatch   = newError(CodeUnsupported, "the tag belongs to another image")
+	ErrLimitExceeded = newError(CodeUnsupported, "there are as many as are allowed")
+
+	ErrPreviewRunning = newError(CodeUnsupported, "a lifecycle policy is being tried out already")
 )
 
 // Error is something a caller can be told. Each belongs to one of the Err values

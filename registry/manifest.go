@@ -61,6 +61,19 @@ func (c Content) IsIndex() bool {
 	return c.MediaType == MediaTypeImageIndex || c.MediaType == MediaTypeDockerList
 }
 
+// Size is how many bytes config and layers have together; layers that are not kept here
+// count too, as everybody who pulls needs them. Of an index it is 0.
+func (c Content) Size() int64 {
+	var sum int64
+	if c.Config != nil {
+		sum = c.Config.Size
+	}
+	for _, layer := range c.Layers {
+		sum += layer.Size
+	}
+	return sum
+}
+
 // ParseManifest reads the bytes of a manifest. mediaType is what the client called
 // it: its Content-Type, parameters and all, or empty if it gave none. Media types
 // that berth does not know are read for the same fields as an image manifest, so

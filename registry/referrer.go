@@ -8,10 +8,10 @@ import (
 
 // ReferrersQuery selects referrers.
 type ReferrersQuery struct {
-	Subject      digest.Digest // the manifest referred to
-	ArtifactType string        // only this type; empty means all
-	Last         digest.Digest // go on after this one; empty means from the start
-	Limit        int           // entries of a page
+	Subject       digest.Digest // the manifest referred to
+	ArtifactTypes []string      // only these types; none means all
+	Last          digest.Digest // go on after this one; empty means from the start
+	Limit         int           // entries of a page
 }
 
 // Referrer is an entry of a list of referrers. It is kept as the JSON that it is

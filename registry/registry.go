@@ -49,7 +49,7 @@ type Reader interface {
 // end of the process; a power cut may throw it back or lose it.
 type Writer interface {
 	// StartUpload opens an upload whose bytes will be hashed with alg as they arrive.
-	// Errors: ErrNameUnknown where repositories are not created by pushing.
+	// Errors: ErrNameUnknown where repositories are not created by pushing, ErrQuotaExceeded.
 	StartUpload(ctx context.Context, repo Name, alg digest.Algorithm) (Upload, error)
 
 	// Upload says how far an upload has come.
@@ -60,7 +60,8 @@ type Writer interface {
 	// and of one that is longer than announced, what was announced. An error is returned
 	// together with the upload as it now stands, if that is known.
 	// Errors: ErrUploadUnknown, ErrRangeInvalid (the chunk does not start where the
-	// upload ends, or another chunk is being written), ErrSizeInvalid, ErrStorageFull.
+	// upload ends, or another chunk is being written), ErrSizeInvalid, ErrStorageFull,
+	// ErrQuotaExceeded (the upload is discarded).
 	AppendUpload(ctx context.Context, repo Name, id UploadID, c Chunk) (Upload, error)
 
 	// FinishUpload adds a last chunk, which may be empty, and turns the upload into
@@ -74,13 +75,13 @@ type Writer interface {
 
 	// PutBlob stores a blob that arrives whole.
 	// Errors: ErrNameUnknown as for StartUpload, ErrDigestInvalid, ErrSizeInvalid,
-	// ErrStorageFull.
+	// ErrStorageFull, ErrQuotaExceeded.
 	PutBlob(ctx context.Context, repo Name, c Chunk, d digest.Digest) (Descriptor, error)
 
 	// MountBlob makes a blob of the repository from visible in repo. With an empty
 	// from, any repository that the caller may read serves.
 	// Errors: ErrBlobUnknown (also when from is unknown), ErrNameUnknown as for
-	// StartUpload.
+	// StartUpload, ErrQuotaExceeded.
 	MountBlob(ctx context.Context, repo, from Name, d digest.Digest) (Descriptor, error)
 
 	// PutManifest stores m and points every tag at it: all of them or, on an error,

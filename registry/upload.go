@@ -19,6 +19,7 @@ type Upload struct {
 	Algorithm digest.Algorithm // the hash that is kept while bytes arrive
 	Offset    int64            // bytes received and kept so far
 	StartedAt time.Time
+	Note      string // of the last chunk that had one
 }
 
 // Chunk is a stretch of an upload's bytes.
@@ -26,4 +27,5 @@ type Chunk struct {
 	Offset int64     // position of the first byte in the blob; negative means wherever the upload stands
 	Size   int64     // bytes to come, or negative if only the end of Body tells
 	Body   io.Reader // may be nil if Size is 0
+	Note   string    // kept with the upload once all of the chunk is; empty keeps the one before
 }

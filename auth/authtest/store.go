@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"berth/auth"
+	"berth/registry"
 )
 
 // Store is an auth.Store in memory.
@@ -18,6 +19,8 @@ type Store struct {
 	accounts    map[string]auth.Account
 	policies    map[string]auth.StoredPolicy
 	attachments map[string]map[string]bool // account to policies
+	resources   map[registry.Name]auth.ResourceRules
+	registry    string // its policy
 }
 
 var _ auth.Store = (*Store)(nil)
@@ -28,6 +31,7 @@ func NewStore() *Store {
 		accounts:    map[string]auth.Account{},
 		policies:    map[string]auth.StoredPolicy{},
 		attachments: map[string]map[string]bool{},
+		resources:   map[registry.Name]auth.ResourceRules{},
 	}
 }
 
@@ -50,10 +54,12 @@ func (s *Store) Account(_ context.Context, name string) (auth.Account, error) {
 }
 
 // Accounts lists accounts.
-func (s *Store) Accounts(_ context.Context, after string, limit int) ([]auth.Account, error) {
+func (s *Store) Accounts(_ context.Context, kind auth.Kind, after string, limit int) ([]auth.Account, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return page(s.accounts, after, limit), nil
+	of := maps.Clone(s.accounts)
+	maps.DeleteFunc(of, func(_ string, a auth.Account) bool { return kind != "" && a.Kind != kind })
+	return page(of, after, limit), nil
 }
 
 // CreateAccount adds an account with policies attached to it.
@@ -196,7 +202,7 @@ func (s *Store) Detach(_ context.Context, account, policy string) error {
 }
 
 // page is what lists answer: the values of the keys after after, by key.
-func page[V any](m map[string]V, after string, limit int) []V {
+func page[K ~string, V any](m map[K]V, after K, limit int) []V {
 	var values []V
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if key > after && len(values) < limit {

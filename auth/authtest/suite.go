@@ -20,6 +20,8 @@ func RunStore(t *testing.T, open func(t *testing.T) auth.Store) {
 		"with policies": testAccountsWithPolicies,
 		"account pages": testAccountPages,
 		"updates":       testUpdates,
+		"tags":          testTags,
+		"trust":         testTrust,
 		"policies":      testPolicies,
 		"attachments":   testAttachments,
 		"generation":    testGeneration,
@@ -27,6 +29,19 @@ func RunStore(t *testing.T, open func(t *testing.T) auth.Store) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+}
+
+// RunResources checks that a store tells what repositories and the registry say
+// themselves. open returns an empty store, and what changes those in it.
+func RunResources(t *testing.T, open func(t *testing.T) (auth.Store, Resources)) {
+	t.Run("resources", func(t *testing.T) {
+		s, r := open(t)
+		testResources(t, s, r)
+	})
+	t.Run("pages of resources", func(t *testing.T) {
+		s, r := open(t)
+		testResourcePages(t, s, r)
+	})
 }
 
 // document is a policy as PutPolicy gets it.
@@ -95,7 +110,7 @@ func testAccountPages(t *testing.T, s auth.Store) {
 	var got []string
 	after := ""
 	for {
-		page, err := s.Accounts(ctx, after, 2)
+		page, err := s.Accounts(ctx, "", after, 2)
 		want(t, "Accounts", err, nil)
 		for _, a := range page {
 			got = append(got, a.Name)
@@ -106,6 +121,12 @@ func testAccountPages(t *testing.T, s auth.Store) {
 		after = page[1].Name
 	}
 	same(t, got, []string{"a-1", "a1", "a_1", "b", "c"})
+	want(t, "CreateAccount", s.CreateAccount(ctx, auth.Account{Name: "a0", Kind: auth.Robot, CreatedAt: created}), nil)
+	robots, err := s.Accounts(ctx, auth.Robot, "", 2)
+	want(t, "Accounts", err, nil)
+	if len(robots) != 1 || robots[0].Name != "a0" {
+		t.Errorf("the robots are %v", robots)
+	}
 }
 
 func testUpdates(t *testing.T, s auth.Store) {
@@ -140,6 +161,32 @@ func testUpdates(t *testing.T, s auth.Store) {
 	if !got.ExpiresAt.IsZero() {
 		t.Errorf("no expiry came back as %v", got.ExpiresAt)
 	}
+}
+
+func testTags(t *testing.T, s auth.Store) {
+	ctx := t.Context()
+	tagged := alice
+	tagged.Tags = map[string]string{"team": "blue", "Größe \"x\"": ""}
+	want(t, "CreateAccount", s.CreateAccount(ctx, tagged), nil)
+	got, err := s.Account(ctx, "alice")
+	want(t, "Account", err, nil)
+	same(t, got, tagged)
+	page, err := s.Accounts(ctx, "", "", 10)
+	want(t, "Accounts", err, nil)
+	same(t, page, []auth.Account{tagged})
+
+	want(t, "UpdateAccount", s.UpdateAccount(ctx, "alice", func(a *auth.Account) error {
+		a.Tags = map[string]string{"team": "red"}
+		return nil
+	}), nil)
+	got, err = s.Account(ctx, "alice")
+	want(t, "Account", err, nil)
+	same(t, got.Tags, map[string]string{"team": "red"})
+
+	want(t, "UpdateAccount to no tags", s.UpdateAccount(ctx, "alice", func(a *auth.Account) error { a.Tags = nil; return nil }), nil)
+	got, err = s.Account(ctx, "alice")
+	want(t, "Account", err, nil)
+	same(t, got, alice)
 }
 
 func testPolicies(t *testing.T, s auth.Store) {

@@ -20,6 +20,10 @@ type answer struct {
 	ExpiresIn    int       `json:"expires_in"` // seconds
 	IssuedAt     time.Time `json:"issued_at"`
 	RefreshToken string    `json:"refresh_token,omitempty"`
+
+	// Who has exchanged another token for this is told what it is.
+	TokenType       string `json:"token_type,omitempty"`
+	IssuedTokenType string `json:"issued_token_type,omitempty"`
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {

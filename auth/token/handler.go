@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 
@@ -17,6 +18,10 @@ type Handler struct {
 	Issuer        *Issuer
 	Access        *auth.Access
 	Authenticator *auth.Authenticator
+
+	// Exchange returns the session of a role for who bears the token of an identity
+	// provider; nil if there are no roles. Errors: those of [Refusal].
+	Exchange func(ctx context.Context, token, role string) (auth.Principal, error)
 }
 
 // request is what a client asks for.
@@ -25,6 +30,7 @@ type request struct {
 	scopes    []string
 	offline   bool   // it wants a refresh token
 	refresh   string // the refresh token it came with
+	exchanged bool   // it came with the token of an identity provider
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -81,8 +87,11 @@ func (h *Handler) parsePost(w http.ResponseWriter, r *http.Request) (request, er
 	case "refresh_token":
 		q.refresh = form.Get("refresh_token")
 		q.principal, err = h.Issuer.VerifyRefresh(r.Context(), q.refresh)
+	case exchangeGrant:
+		q.exchanged = true
+		q.principal, err = h.exchange(r.Context(), form)
 	default:
-		err = registry.ErrUnsupported.With("the grant_type must be password or refresh_token")
+		err = registry.ErrUnsupported.With("the grant_type must be password, refresh_token or %s", exchangeGrant)
 	}
 	return q, err
 }
@@ -116,7 +125,10 @@ func (h *Handler) answer(r *http.Request, q request) (answer, error) {
 		Token: t.Text, AccessToken: t.Text, Scope: auth.FormatScopes(granted),
 		ExpiresIn: int(t.Life.Seconds()), IssuedAt: t.IssuedAt, RefreshToken: q.refresh,
 	}
-	if q.offline && q.refresh == "" && !q.principal.IsAnonymous() {
+	if q.exchanged {
+		a.TokenType, a.IssuedTokenType = "Bearer", accessTokenType
+	}
+	if q.offline && q.refresh == "" && MayRefresh(q.principal) {
 		refresh, err := h.Issuer.IssueRefresh(ctx, q.principal)
 		if err != nil {
 			return answer{}, err

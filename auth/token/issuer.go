@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -54,6 +53,8 @@ type Issuer struct {
 	ring     *ring
 	access   *jwt.Parser
 	refresh  *jwt.Parser
+	login    *jwt.Parser
+	download *jwt.Parser
 	verified *recent.Map[[sha256.Size]byte, verified]
 }
 
@@ -92,7 +93,9 @@ func NewIssuer(store KeyStore, o Options) (*Issuer, error) {
 		options:  o,
 		ring:     &ring{store: store, rotation: o.Rotation, keep: o.Refresh + leeway, clock: o.Clock, log: o.Log},
 		access:   parser(o.Service),
-		refresh:  parser(refreshAudience(o.Service)),
+		refresh:  parser(refreshTokens.audience(o.Service)),
+		login:    parser(logins.audience(o.Service)),
+		download: parser(downloads.audience(o.Service)),
 		verified: recent.NewMap[[sha256.Size]byte, verified](maxVerified),
 	}, nil
 }
@@ -112,31 +115,34 @@ func (i *Issuer) Issue(ctx context.Context, p auth.Principal, scopes []auth.Scop
 	if scopes == nil {
 		scopes = []auth.Scope{} // "access":[] and not null, for those who read it
 	}
-	return i.sign(ctx, p, i.options.Service, i.options.Access, scopes)
+	c := claimsOf(p)
+	c.Access = scopes
+	return i.sign(ctx, i.options.Service, i.options.Access, c)
 }
+
+// MayRefresh reports whether p gets refresh tokens: not nobody, and not who has taken
+// on a role, whose session would end long before.
+func MayRefresh(p auth.Principal) bool { return !p.IsAnonymous() && p.Kind != auth.Role }
 
 // IssueRefresh gives p a token with which it can ask for access tokens without its
 // password. It ends with the password.
 func (i *Issuer) IssueRefresh(ctx context.Context, p auth.Principal) (Token, error) {
-	if p.IsAnonymous() {
-		return Token{}, errors.New("a refresh token for nobody")
+	if !MayRefresh(p) {
+		return Token{}, fmt.Errorf("a refresh token for %s", p)
 	}
-	return i.sign(ctx, p, refreshAudience(i.options.Service), i.options.Refresh, nil)
+	return i.sign(ctx, i.audience(refreshTokens), i.options.Refresh, claimsOf(p))
 }
 
-func (i *Issuer) sign(ctx context.Context, p auth.Principal, audience string, life time.Duration, scopes []auth.Scope) (Token, error) {
+// sign makes a token of what c says besides when and by whom.
+func (i *Issuer) sign(ctx context.Context, audience string, life time.Duration, c claims) (Token, error) {
 	now := i.options.Clock().UTC().Truncate(time.Second)
 	key, err := i.ring.signer(ctx, now)
 	if err != nil {
 		return Token{}, err
 	}
-	t := jwt.NewWithClaims(jwt.SigningMethodES256, &claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: i.options.Issuer, Subject: p.Name, Audience: jwt.ClaimStrings{audience}, ID: rand.Text(),
-			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)),
-		},
-		Kind: p.Kind, Access: scopes, Credential: p.Credential,
-	})
+	c.Issuer, c.Audience, c.ID = i.options.Issuer, jwt.ClaimStrings{audience}, rand.Text()
+	c.IssuedAt, c.NotBefore, c.ExpiresAt = jwt.NewNumericDate(now), jwt.NewNumericDate(now), jwt.NewNumericDate(now.Add(life))
+	t := jwt.NewWithClaims(jwt.SigningMethodES256, &c)
 	t.Header["kid"] = key.id
 	text, err := t.SignedString(key.private)
 	if err != nil {
@@ -174,12 +180,19 @@ func (i *Issuer) Verify(ctx context.Context, text string) (auth.Principal, error
 // VerifyRefresh returns the principal a refresh token was given to, not limited to
 // anything. Errors: *auth.RefusedError.
 func (i *Issuer) VerifyRefresh(ctx context.Context, text string) (auth.Principal, error) {
+	return i.unlimited(ctx, i.refresh, text)
+}
+
+// unlimited returns the principal of a token, not limited to any scopes.
+func (i *Issuer) unlimited(ctx context.Context, parser *jwt.Parser, text string) (auth.Principal, error) {
 	if len(text) > maxToken {
 		return auth.Nobody, errTooLong
 	}
-	c, err := i.parse(ctx, i.refresh, text)
+	c, err := i.parse(ctx, parser, text)
 	if err != nil {
 		return auth.Nobody, err
 	}
-	return auth.Principal{Name: c.Subject, Kind: c.Kind, Credential: c.Credential}, nil
+	p := c.principal()
+	p.Limited, p.Scopes = false, nil
+	return p, nil
 }

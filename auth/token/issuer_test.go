@@ -104,6 +104,32 @@ func TestIssueAndVerify(t *testing.T) {
 	}
 }
 
+// TestRoles has a token carry the session, which is what policies know it by.
+func TestRoles(t *testing.T) {
+	i := newIssuer(t, &tokentest.KeyStore{}, newClock())
+	p := auth.Principal{
+		Name: "build", Kind: auth.Role, Credential: "fingerprint",
+		Session: "run-17", Tags: map[string]string{"team": "blue"},
+	}
+	tok, err := i.Issue(t.Context(), p, scopes)
+	must(t, err)
+	want := p
+	want.Limited, want.Scopes = true, scopes
+	got, err := i.Verify(t.Context(), tok.Text)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if _, err := i.IssueRefresh(t.Context(), p); err == nil {
+		t.Error("a session got a token that outlives it")
+	}
+	p.Session = ""
+	tok, err = i.Issue(t.Context(), p, scopes)
+	must(t, err)
+	if _, err := i.Verify(t.Context(), tok.Text); !errors.Is(err, registry.ErrUnauthorized) {
+		t.Errorf("a role without a session: %v", err)
+	}
+}
+
 // forge makes a token with claims and header changed, signed by method with key.
 func forge(t testing.TB, method jwt.SigningMethod, key any, kid string, change func(header, claims map[string]any)) string {
 	t.Helper()

@@ -24,7 +24,7 @@ type userCommand struct {
 	Passwd  userPasswd    `cmd:"" help:"Change the password of a user."`
 	Enable  accountEnable `cmd:"" help:"Let a disabled user log in again."`
 	Disable accountStop   `cmd:"" help:"Keep a user out without removing it."`
-	Remove  accountRemove `cmd:"" help:"Remove a user."`
+	Remove  accountRemove `cmd:"" aliases:"delete" help:"Remove a user."`
 }
 
 // robotCommand administers programs.
@@ -35,7 +35,7 @@ type robotCommand struct {
 	Expire  robotExpire   `cmd:"" help:"Change when a robot expires."`
 	Enable  accountEnable `cmd:"" help:"Let a disabled robot in again."`
 	Disable accountStop   `cmd:"" help:"Keep a robot out without removing it."`
-	Remove  accountRemove `cmd:"" help:"Remove a robot."`
+	Remove  accountRemove `cmd:"" aliases:"delete" help:"Remove a robot."`
 }
 
 // withManager calls do with the accounts of the registry. What it changes is logged.
@@ -154,15 +154,12 @@ func listAccounts(ctx context.Context, c console, data dataFlags, output outputF
 		var rows [][]string
 		const page = 500
 		for last := ""; ; {
-			accounts, err := db.Accounts(ctx, last, page)
+			accounts, err := db.Accounts(ctx, kind, last, page)
 			if err != nil {
 				return err
 			}
 			for _, a := range accounts {
 				last = a.Name
-				if a.Kind != kind {
-					continue
-				}
 				policies, err := db.Attachments(ctx, a.Name)
 				if err != nil {
 					return err
@@ -203,8 +200,8 @@ type (
 	accountRemove accountArg
 )
 
-// change calls do unless the account is of another kind than the command, user or robot,
-// is about: who mistakes one for the other has mistaken the name, too.
+// change calls do unless the account is of another kind than the command, user, robot or
+// role, is about: who mistakes one for the other has mistaken the name, too.
 func (a accountArg) change(ctx context.Context, k *kong.Context, c console, do func(*auth.Manager) error) error {
 	kind := auth.Kind(k.Selected().Parent.Name)
 	return a.withManager(ctx, c, func(m *auth.Manager, db *meta.DB) error {

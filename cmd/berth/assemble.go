@@ -16,10 +16,13 @@ import (
 
 	"berth/auth"
 	"berth/auth/token"
+	"berth/lifecycle"
 	"berth/registry"
+	"berth/registry/ecr"
 	"berth/registry/engine"
 	"berth/registry/oci"
 	"berth/storage/blob"
+	"berth/storage/gc"
 	"berth/storage/meta"
 	"berth/storage/queue"
 )
@@ -30,7 +33,12 @@ type parts struct {
 	ready    *atomic.Bool
 	requests *gate
 	expire   func(context.Context, time.Time) error
-	jobs     *queue.Worker
+	pulls    func(context.Context) // writes down when images were pulled, until it is stopped
+	keyUse   func(context.Context) // likewise of access keys
+	jobs     []*queue.Worker
+	garbage  *gc.Sweeper
+	pruner   *lifecycle.Pruner
+	scrub    func(context.Context) error
 	database *meta.DB
 	blobs    blob.Store
 	close    func(context.Context) error // the blob store
@@ -51,7 +59,7 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		AllowSparse:  matchAny(cmd.Sparse),
 		Logger:       log,
 	})
-	access, err := auth.NewAccess(db, auth.Options{AnonymousPull: cmd.AnonymousPull, Refused: audit.refused})
+	access, err := auth.NewAccess(db, auth.Options{Location: cmd.location(), AnonymousPull: cmd.AnonymousPull, Refused: audit.refused})
 	if err != nil {
 		return parts{}, err
 	}
@@ -67,7 +75,11 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	if err != nil {
 		return parts{}, err
 	}
-	authenticator := &auth.Authenticator{Login: auth.NewLogin(access), Tokens: issuer, Address: site.address}
+	authenticator := &auth.Authenticator{Login: auth.NewLogin(access), Tokens: issuer, Passwords: issuer.VerifyLogin, Address: site.address}
+	keys, err := cmd.signatures(db, site, log)
+	if err != nil {
+		return parts{}, err
+	}
 	var reg registry.Registry = eng
 	if cmd.ReadOnly {
 		reg = registry.ReadOnly(eng)
@@ -77,9 +89,11 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		Greet:        access.Greet,
 		Authorize:    access.Authorize,
 		Address:      site.address,
+		Secure:       site.secure,
 		Challenge: func(r *http.Request, err error) string {
 			return auth.Challenge{Realm: site.url(r) + "/token", Service: cmd.Service}.Header(err)
 		},
+		Location:       cmd.location(),
 		Redirect:       site.redirects(networks),
 		ChunkMinLength: chunkMinLength(cmd.storage()),
 		StallTimeout:   cmd.StallTimeout,
@@ -88,11 +102,27 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	})
 	p := parts{ready: new(atomic.Bool), requests: new(gate), database: db, blobs: blobs, close: closeBlobs}
 	p.first = func(ctx context.Context) error { return ensureAdmin(ctx, c, db, cmd.AdminPassword, audit) }
-	face.Handle("/token", "token", &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator})
+	identities := cmd.webIdentities(access, audit)
+	face.Handle("/token", "token", &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator, Exchange: identities.exchange})
+	api := cmd.ecr(db, reg, eng, access, issuer, keys, identities.sts(keys), site, networks, audit)
+	face.Handle("/", "ecr", api)
+	face.Handle(ecr.LayersPath+"{digest}", "layer", api.Layers(issuer.VerifyDownload))
 	face.Handle("/.well-known/jwks.json", "keys", http.HandlerFunc(issuer.ServeKeys))
 	p.handler = p.requests.guard(face)
-	p.jobs = queue.NewWorker(db, eng.Jobs(), queue.Options{Logger: log, Observe: m.job})
+	p.pulls = eng.RecordPulls
+	p.keyUse = keys.run
+	if p.pruner, err = cmd.pruner(db, m, log, p.requests.busy); err != nil {
+		return parts{}, err
+	}
+	p.jobs = workers(db, m, log, eng, p.pruner)
+	p.garbage = gc.NewSweeper(db, gc.Options{
+		Grace: cmd.GCGrace, TagHistory: cmd.TagHistory, Logger: log, Observe: m.swept, Busy: p.requests.busy,
+	})
+	p.scrub = func(ctx context.Context) error {
+		return eng.Scrub(ctx, engine.ScrubOptions{Every: cmd.scrubEvery(), Rate: cmd.ScrubRate, Observe: m.scrubbed})
+	}
 	m.countJobs(db)
+	m.measureSpace(eng)
 	p.expire = func(ctx context.Context, before time.Time) error {
 		return eng.ExpireUploads(ctx, before, false, func(x engine.Expired) {
 			log.Info("abandoned upload removed", "upload", x.ID, "repository", x.Repository, "bytes", x.Bytes)
@@ -107,7 +137,11 @@ type gate struct {
 	mu     sync.Mutex // held while a request comes in and while the gate is shut
 	shut   bool
 	inside sync.WaitGroup
+	count  atomic.Int64 // of those inside
 }
+
+// busy reports whether there are requests under way.
+func (g *gate) busy() bool { return g.count.Load() > 0 }
 
 // guard lets requests through to next until the gate is shut.
 func (g *gate) guard(next http.Handler) http.Handler {
@@ -116,7 +150,7 @@ func (g *gate) guard(next http.Handler) http.Handler {
 			http.Error(w, "berth is stopping", http.StatusServiceUnavailable)
 			return
 		}
-		defer g.inside.Done()
+		defer g.leave()
 		next.ServeHTTP(w, r)
 	})
 }
@@ -128,7 +162,13 @@ func (g *gate) enter() bool {
 		return false
 	}
 	g.inside.Add(1)
+	g.count.Add(1)
 	return true
+}
+
+func (g *gate) leave() {
+	g.count.Add(-1)
+	g.inside.Done()
 }
 
 // close shuts the gate and waits for those inside.
@@ -141,7 +181,7 @@ func (g *gate) close() {
 
 // ensureAdmin creates the user admin if there is no account at all.
 func ensureAdmin(ctx context.Context, c console, db *meta.DB, password string, audit auditLog) error {
-	accounts, err := db.Accounts(ctx, "", 1)
+	accounts, err := db.Accounts(ctx, "", "", 1)
 	if err != nil || len(accounts) > 0 {
 		return err
 	}
@@ -186,10 +226,30 @@ func (s site) url(r *http.Request) string {
 		return strings.TrimSuffix(s.flags.PublicURL, "/")
 	}
 	scheme := "http"
-	if r.TLS != nil || s.trusts(r) && r.Header.Get("X-Forwarded-Proto") == "https" {
+	if s.secure(r) {
 		scheme = "https"
 	}
 	return scheme + "://" + r.Host
+}
+
+// secure reports whether r came over TLS, as far as berth or a trusted proxy can tell.
+func (s site) secure(r *http.Request) bool {
+	return r.TLS != nil || s.trusts(r) && r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
+// host is the one that the client of r has called: what a trusted proxy says, or else
+// --public-url if it says nothing, since it may have put its own in the place of that.
+func (s site) host(r *http.Request) string {
+	if !s.trusts(r) {
+		return r.Host
+	}
+	if forwarded := r.Header.Get("X-Forwarded-Host"); forwarded != "" {
+		return forwarded
+	}
+	if _, host, ok := strings.Cut(strings.TrimSuffix(s.flags.PublicURL, "/"), "://"); ok {
+		return host
+	}
+	return r.Host
 }
 
 // address is where r comes from: the last address of X-Forwarded-For that is not a

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
 
+	"berth/auth"
 	"berth/storage/meta"
 )
 
@@ -62,9 +63,34 @@ func (f dataFlags) storage() string {
 	return "fs:" + filepath.Join(f.Data, "blobs")
 }
 
+// placeFlags say where the registry is, in the words of AWS.
+type placeFlags struct {
+	Region     string `placeholder:"REGION" help:"Region of AWS that the registry stands in for, as ARNs have it; requests have to be signed for it. By default ARNs have \"local\", and any is good."`
+	RegistryID string `name:"registry-id" default:"000000000000" placeholder:"ID" help:"Twelve digits that stand for the registry where AWS has the account."`
+}
+
+func (f placeFlags) check() error {
+	if !regexp.MustCompile(`^[0-9]{12}$`).MatchString(f.RegistryID) {
+		return fmt.Errorf("--registry-id %q: it should be twelve digits", f.RegistryID)
+	}
+	if f.Region != "" && !regexp.MustCompile(`^[a-z0-9-]{2,25}$`).MatchString(f.Region) {
+		return fmt.Errorf("--region %q: it should look like eu-west-1", f.Region)
+	}
+	return nil
+}
+
+func (f placeFlags) location() auth.Location {
+	return auth.Location{Region: f.Region, Account: f.RegistryID}
+}
+
 // serveFlags are the settings of the server.
 type serveFlags struct {
-	dataFlags `embed:""`
+	dataFlags   `embed:""`
+	secretFlags `embed:""`
+	placeFlags  `embed:""`
+	graceFlag   `embed:""`
+	historyFlag `embed:""`
+	limitFlag   `embed:""`
 
 	Addr      string `default:":5000" help:"Address the registry listens on."`
 	AdminAddr string `default:"127.0.0.1:5001" help:"Address of health checks, metrics and profiles, which should stay private; empty for none."`
@@ -84,14 +110,19 @@ type serveFlags struct {
 	ReadOnly      bool     `help:"Answer every change with 503: for the time in which the registry is moved."`
 	Sparse        []string `placeholder:"PATTERN" help:"Repositories in which manifests may name layers and platforms that are not there."`
 
-	TokenLifetime  time.Duration `default:"5m" help:"How long a token is good for."`
-	UploadExpiry   time.Duration `default:"24h" help:"How long an upload waits for its next chunk."`
-	StallTimeout   time.Duration `default:"1m" help:"How long a request or an answer may stand still."`
-	MaxConnections int           `default:"10000" help:"Connections that are served at once; more wait."`
-	DrainTimeout   time.Duration `default:"30s" help:"How long requests may go on after SIGTERM."`
-	DiskReserve    int64         `default:"67108864" help:"Bytes of the disk that blobs leave free."`
-	UploadMemory   int64         `default:"268435456" help:"Bytes that all pushes to a bucket together hold in memory; when they are used up, pushes wait. At least 67108864."`
-	Redirect       []string      `default:"off" placeholder:"off|always|CIDR" help:"Send pulls of blobs to the bucket itself: always, or for clients in these networks. Where a client is, a proxy in front can say only if it is a --trusted-proxy."`
+	OIDCAllowHTTP bool `name:"oidc-allow-http" help:"Ask identity providers for their keys without TLS, if roles trust such: for tests. Those on this machine are asked anyway."`
+
+	TokenLifetime  time.Duration  `default:"5m" help:"How long a token is good for."`
+	UploadExpiry   time.Duration  `default:"24h" help:"How long an upload waits for its next chunk."`
+	StallTimeout   time.Duration  `default:"1m" help:"How long a request or an answer may stand still."`
+	MaxConnections int            `default:"10000" help:"Connections that are served at once; more wait."`
+	ScrubEvery     *time.Duration `placeholder:"DURATION" help:"How often all objects are read and compared with their digests; 0 for never. By default every 720h on a disk, and never in a bucket, which looks after its own."`
+	LifecycleEvery time.Duration  `default:"12h" help:"How often the lifecycle policy of a repository is applied, give or take a tenth."`
+	ScrubRate      int            `default:"8388608" help:"Bytes a second that are read for that."`
+	DrainTimeout   time.Duration  `default:"30s" help:"How long requests may go on after SIGTERM."`
+	DiskReserve    int64          `default:"67108864" help:"Bytes of the disk that blobs leave free."`
+	UploadMemory   int64          `default:"268435456" help:"Bytes that all pushes to a bucket together hold in memory; when they are used up, pushes wait. At least 67108864."`
+	Redirect       []string       `default:"off" placeholder:"off|always|CIDR" help:"Send pulls of blobs to the bucket itself: always, or for clients in these networks. Where a client is, a proxy in front can say only if it is a --trusted-proxy."`
 
 	DatabaseConnections int `placeholder:"N" help:"Connections to the database (default 8 that read SQLite, 20 to PostgreSQL)."`
 }
@@ -123,15 +154,28 @@ func (f serveFlags) check() error {
 			return fmt.Errorf("--trusted-proxy %q: it should be a network such as 10.0.0.0/8, or 10.0.0.5/32 for one address", cidr)
 		}
 	}
+	if err := f.placeFlags.check(); err != nil {
+		return err
+	}
+	if _, err := f.limit(); err != nil {
+		return err
+	}
 	if _, err := f.redirect(); err != nil {
 		return err
 	}
 	for flag, d := range map[string]time.Duration{
 		"token-lifetime": f.TokenLifetime, "upload-expiry": f.UploadExpiry, "stall-timeout": f.StallTimeout, "drain-timeout": f.DrainTimeout,
+		"gc-grace": f.GCGrace, "lifecycle-every": f.LifecycleEvery,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("--%s must be more than zero, not %s", flag, d)
 		}
+	}
+	if f.TagHistory < 0 {
+		return fmt.Errorf("--tag-history must not be less than zero; 0 keeps it for ever")
+	}
+	if f.ScrubRate < 1 {
+		return fmt.Errorf("--scrub-rate must be more than zero; --scrub-every 0 turns scrubbing off")
 	}
 	if f.TokenLifetime < time.Minute || f.TokenLifetime > 24*time.Hour*90 {
 		return fmt.Errorf("--token-lifetime must be a minute to 90 days, not %s", f.TokenLifetime)
@@ -156,6 +200,17 @@ func (f serveFlags) redirect() ([]netip.Prefix, error) {
 		return nil, fmt.Errorf("--redirect needs a bucket: there is nothing to send clients to from %s", redact(f.storage()))
 	}
 	return networks, nil
+}
+
+// scrubEvery is how often all objects are read, zero for never.
+func (f serveFlags) scrubEvery() time.Duration {
+	switch {
+	case f.ScrubEvery != nil:
+		return *f.ScrubEvery
+	case strings.HasPrefix(f.storage(), "fs:"):
+		return 30 * 24 * time.Hour
+	}
+	return 0
 }
 
 // tls reports whether the registry speaks TLS itself.

@@ -36,6 +36,7 @@ func (cmd doctorCommand) Run(ctx context.Context, c console) error {
 		checks.Found = func(f checkup.Finding) { fmt.Fprintln(c.out, line(f)) }
 	}
 	cmd.checkMachine(ctx, checks)
+	checks.Do(ctx, "access keys", func(context.Context) checkup.Finding { return cmd.secretFlags.check(cmd.dataFlags) })
 	cmd.checkDatabase(ctx, checks)
 	cmd.checkStorage(ctx, checks)
 	cmd.checkPublic(ctx, checks)

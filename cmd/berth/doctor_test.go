@@ -203,8 +203,10 @@ func TestDoctorProxies(t *testing.T) {
 		if code := run(t.Context(), []string{"gc", "--dry-run", "--upload-expiry", "1ns", "-o", "json", "--data", flags[1]}, console{out: &out, err: &out}); code != 0 {
 			t.Fatal(out.String())
 		}
-		var uploads []any
-		if err := json.Unmarshal(out.Bytes(), &uploads); err != nil || len(uploads) > 1 { // that of "no DELETE" cannot be cancelled
+		var left struct {
+			Uploads []any `json:"uploads"`
+		}
+		if err := json.Unmarshal(out.Bytes(), &left); err != nil || len(left.Uploads) > 1 { // that of "no DELETE" cannot be cancelled
 			t.Errorf("%s, %v", out.String(), err)
 		}
 	})

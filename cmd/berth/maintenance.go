@@ -4,8 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"time"
+	"strconv"
 
 	"berth/registry/engine"
 )
@@ -15,7 +14,7 @@ type fsckCommand struct {
 	dataFlags  `embed:""`
 	outputFlag `embed:""`
 	Deep       bool     `help:"Also read every blob and compare it with its digest."`
-	Repair     bool     `help:"Mark blobs whose objects are missing, and with --deep damaged, as lost, so that the next push replaces them."`
+	Repair     bool     `help:"Mark blobs whose objects are missing, and with --deep damaged, as lost, so that the next push replaces them. Count anew how much room is taken if that is wrong."`
 	Sparse     []string `placeholder:"PATTERN" help:"As for serve: repositories whose manifests may be incomplete."`
 }
 
@@ -43,37 +42,31 @@ func (cmd fsckCommand) Run(ctx context.Context, c console) error {
 			_, err = fmt.Fprintf(c.out, "%d blobs (%s), %d manifests, %d objects: %d losses, %d orphans, %d repaired\n",
 				summary.Blobs, formatBytes(summary.Bytes), summary.Manifests, summary.Objects, summary.Losses, summary.Orphans, summary.Repaired)
 		}
-		if err == nil && summary.Losses > 0 {
+		if err == nil && (summary.Losses > 0 || summary.Miscounts > 0) {
 			err = errTrouble
 		}
 		return err
 	})
 }
 
-// gcCommand removes abandoned uploads and does the jobs that are due. A running server
-// does so by itself.
-type gcCommand struct {
-	dataFlags    `embed:""`
-	outputFlag   `embed:""`
-	DryRun       bool          `help:"Only tell what would be removed."`
-	UploadExpiry time.Duration `default:"24h" help:"How long an upload may have stood still."`
+// scrubCommand tells of scrubs, which servers do by themselves.
+type scrubCommand struct {
+	dataFlags  `embed:""`
+	outputFlag `embed:""`
 }
 
-func (cmd gcCommand) Run(ctx context.Context, c console) error {
-	opts := engine.Options{Logger: newLogger(c.err, "text", slog.LevelWarn)}
-	return cmd.withEngine(ctx, opts, func(e *engine.Engine) error {
-		expired := []engine.Expired{}
-		var rows [][]string
-		err := e.ExpireUploads(ctx, time.Now().Add(-cmd.UploadExpiry), cmd.DryRun, func(x engine.Expired) {
-			expired = append(expired, x)
-			rows = append(rows, []string{string(x.ID), string(x.Repository), formatBytes(x.Bytes), formatTime(x.IdleSince)})
-		})
-		if err == nil && !cmd.DryRun {
-			err = e.DoDueJobs(ctx)
-		}
+func (cmd scrubCommand) Run(ctx context.Context, c console) error {
+	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
+		s, err := e.ScrubState(ctx)
 		if err != nil {
 			return err
 		}
-		return cmd.print(c, expired, []string{"UPLOAD", "REPOSITORY", "SIZE", "IDLE SINCE"}, rows)
+		ended := formatTime(s.Ended)
+		if s.Ended.IsZero() && !s.Began.IsZero() {
+			ended = "under way"
+		}
+		return cmd.print(c, s, []string{"BEGAN", "ENDED", "BLOBS", "SIZE", "LOSSES"}, [][]string{{
+			formatTime(s.Began), ended, strconv.Itoa(s.Blobs), formatBytes(s.Bytes), strconv.Itoa(s.Losses),
+		}})
 	})
 }

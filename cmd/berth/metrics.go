@@ -17,6 +17,7 @@ import (
 	"berth/registry/oci"
 	"berth/storage/blob"
 	"berth/storage/blob/s3"
+	"berth/storage/gc"
 	"berth/storage/queue"
 )
 
@@ -32,6 +33,11 @@ type metrics struct {
 	writers  prometheus.Gauge
 	s3       *prometheus.HistogramVec
 	jobs     *prometheus.HistogramVec
+	garbage  prometheus.Counter
+	freed    prometheus.Counter
+	reread   prometheus.Counter
+	rotten   prometheus.Counter
+	prunings
 }
 
 func newMetrics() *metrics {
@@ -70,9 +76,22 @@ func newMetrics() *metrics {
 			Name: "berth_job_seconds", Help: "Time of an attempt at a job, by kind and outcome: done, retried, postponed, given-up or interrupted.",
 			Buckets: []float64{.001, .01, .1, 1, 10, 60, 600},
 		}, []string{"kind", "outcome"}),
+		garbage: with.NewCounter(prometheus.CounterOpts{
+			Name: "berth_garbage_blobs_total", Help: "Blobs that this server has removed because nothing mentioned them any more.",
+		}),
+		freed: with.NewCounter(prometheus.CounterOpts{
+			Name: "berth_garbage_bytes_total", Help: "Bytes of these blobs.",
+		}),
+		reread: with.NewCounter(prometheus.CounterOpts{
+			Name: "berth_scrubbed_bytes_total", Help: "Bytes of objects that this server has read and compared with their digests.",
+		}),
+		rotten: with.NewCounter(prometheus.CounterOpts{
+			Name: "berth_scrub_losses_total", Help: "Blobs whose objects were found to be missing or damaged by that.",
+		}),
 		writers: with.NewGauge(prometheus.GaugeOpts{
 			Name: "berth_uploads_active", Help: "Uploads that bytes are arriving for.",
 		}),
+		prunings: newPrunings(with),
 	}
 }
 
@@ -94,6 +113,18 @@ func (m *metrics) transaction(took time.Duration, shared int) {
 // job measures one attempt at a job.
 func (m *metrics) job(kind string, o queue.Outcome, took time.Duration) {
 	m.jobs.WithLabelValues(kind, string(o)).Observe(took.Seconds())
+}
+
+// swept counts what one transaction of garbage collection has removed.
+func (m *metrics) swept(s gc.Swept) {
+	m.garbage.Add(float64(s.Blobs))
+	m.freed.Add(float64(s.Bytes))
+}
+
+// scrubbed counts what was read and compared with its digest.
+func (m *metrics) scrubbed(bytes int64, losses int) {
+	m.reread.Add(float64(bytes))
+	m.rotten.Add(float64(losses))
 }
 
 // countJobs has the jobs of the database counted each time that Prometheus asks.

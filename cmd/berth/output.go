@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"berth/registry"
 )
 
 // outputFlag chooses between a table for people and JSON for programs.
@@ -32,6 +34,22 @@ func printJSON(c console, v any) error {
 	return enc.Encode(v)
 }
 
+// count is a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+func join[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for i, s := range list {
+		words[i] = string(s)
+	}
+	return strings.Join(words, ", ")
+}
+
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -40,15 +58,4 @@ func formatTime(t time.Time) string {
 }
 
 // formatBytes is for people; JSON has the number.
-func formatBytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, exponent := float64(n)/unit, 0
-	for value >= unit && exponent < 4 {
-		value /= unit
-		exponent++
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exponent])
-}
+func formatBytes(n int64) string { return registry.FormatSize(n) }

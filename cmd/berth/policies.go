@@ -18,6 +18,8 @@ type policyCommand struct {
 	Attach policyAttach `cmd:"" help:"Give an account what a policy says."`
 	Detach policyDetach `cmd:"" help:"Take a policy from an account."`
 	Remove policyRemove `cmd:"" help:"Remove a policy of your own."`
+
+	Simulate policySimulate `cmd:"" help:"Say whether somebody may do something, and which statement decides."`
 }
 
 type policyAdd struct {
@@ -47,7 +49,8 @@ func (cmd policyAdd) document(c console) (string, error) {
 		b, err := os.ReadFile(cmd.File)
 		return string(b), err
 	}
-	return auth.GrantDocument(auth.Location{}, cmd.Repository, cmd.Allow)
+	anywhere := auth.Location{Region: "*", Account: "*"} // whatever --region and --registry-id say
+	return auth.GrantDocument(anywhere, cmd.Repository, cmd.Allow)
 }
 
 type policyList struct {
@@ -105,7 +108,7 @@ func (cmd policyShow) Run(ctx context.Context, c console) error {
 
 type attachment struct {
 	dataFlags `embed:""`
-	Account   string `arg:"" help:"Name of the user or robot."`
+	Account   string `arg:"" help:"Name of the user, robot or role."`
 	Policy    string `arg:"" help:"Name of the policy."`
 }
 

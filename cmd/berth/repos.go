@@ -27,6 +27,24 @@ func (f dataFlags) withEngine(ctx context.Context, opts engine.Options, do func(
 	return errors.Join(do(e), closeDB())
 }
 
+// change calls do with the registry, the repository that is to change, and what writes it down.
+// The context that do gets says who is behind it.
+func (f dataFlags) change(ctx context.Context, c console, repo string, opts engine.Options,
+	do func(context.Context, *engine.Engine, registry.Name, auditLog) error,
+) error {
+	name, err := registry.ParseName(repo)
+	if err != nil {
+		return err
+	}
+	audit, err := f.audit(c)
+	if err != nil {
+		return err
+	}
+	return f.withEngine(ctx, opts, func(e *engine.Engine) error {
+		return do(registry.WithCause(ctx, registry.Cause{By: audit.who}), e, name, audit)
+	})
+}
+
 type repoList struct {
 	dataFlags  `embed:""`
 	outputFlag `embed:""`
@@ -73,21 +91,13 @@ type repoCreate struct {
 }
 
 func (cmd repoCreate) Run(ctx context.Context, c console) error {
-	name, err := registry.ParseName(cmd.Name)
-	if err != nil {
-		return err
-	}
-	audit, err := cmd.audit(c)
-	if err != nil {
-		return err
-	}
-	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
-		created, err := e.CreateRepository(ctx, name)
-		switch {
-		case err != nil:
-			return err
-		case !created:
+	return cmd.change(ctx, c, cmd.Name, engine.Options{}, func(ctx context.Context, e *engine.Engine, name registry.Name, audit auditLog) error {
+		_, err := e.CreateRepository(ctx, name, registry.Settings{})
+		if errors.Is(err, registry.ErrNameTaken) {
 			return fmt.Errorf("repository %s is there already", name)
+		}
+		if err != nil {
+			return err
 		}
 		audit.repository(ctx, "CreateRepository", name)
 		fmt.Fprintf(c.out, "repository %s created\n", name)
@@ -149,15 +159,7 @@ type repoDelete struct {
 }
 
 func (cmd repoDelete) Run(ctx context.Context, c console) error {
-	name, err := registry.ParseName(cmd.Name)
-	if err != nil {
-		return err
-	}
-	audit, err := cmd.audit(c)
-	if err != nil {
-		return err
-	}
-	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
+	return cmd.change(ctx, c, cmd.Name, engine.Options{}, func(ctx context.Context, e *engine.Engine, name registry.Name, audit auditLog) error {
 		err := e.DeleteRepository(ctx, name, cmd.Force)
 		if errors.Is(err, registry.ErrNotEmpty) {
 			return fmt.Errorf("%w; --force deletes them too", err)

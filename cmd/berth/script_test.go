@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"berth/auth/credhelper"
 	"berth/registry/registrytest"
 	"berth/storage/blob"
 	"berth/storage/blob/s3/s3test"
@@ -34,7 +36,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"berth": main})
+	testscript.Main(m, map[string]func(){"berth": main, credhelper.DockerName: main})
 }
 
 // TestScripts runs the program as its users do. The scripts are in testdata; besides
@@ -48,13 +50,34 @@ func TestMain(m *testing.M) {
 //	job KIND [REASON]          add a job about no object to $BERTH_DATA, which has failed for REASON
 //	certificate NAME FILE KEY  write a certificate for NAME and its key
 //	push REPOSITORY SEED       push the image of a seed to $ADDR, as admin
+//	retag REPOSITORY SEED TAG  put another tag on an image that was pushed
 //	pull REPOSITORY SEED       pull it by its digest and compare every byte
 //	database NAME              set $NAME to the URL of an empty database of a PostgreSQL
+//	let NAME PATTERN           set $NAME to what the group of PATTERN matches in the last stdout
 //	bucket NAME                set $NAME to the URL of an empty bucket of a versitygw
+//
+// and those of [roleCommands].
 func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("commands come one after the other; the race detector makes them slow and finds nothing")
+	}
 	// The servers last until all scripts have ended.
 	postgres := sync.OnceValue(func() *pgtest.Server { return pgtest.Start(t) })
 	s3 := sync.OnceValue(func() *s3test.Server { return s3test.Start(t) })
+	commands := map[string]func(*testscript.TestScript, bool, []string){
+		"ready":       scriptReady,
+		"request":     scriptRequest,
+		"job":         scriptJob,
+		"certificate": scriptCertificate,
+		"signal":      scriptSignal,
+		"push":        scriptPush,
+		"retag":       scriptRetag,
+		"pull":        scriptPull,
+		"let":         scriptLet,
+		"database":    scriptURL(func() string { return postgres().Database(t) }),
+		"bucket":      scriptURL(func() string { return s3().URL(s3().Bucket(t)) }),
+	}
+	roleCommands(t, commands)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
@@ -62,17 +85,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ADMIN", freeAddr(t))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready":       scriptReady,
-			"request":     scriptRequest,
-			"job":         scriptJob,
-			"certificate": scriptCertificate,
-			"signal":      scriptSignal,
-			"push":        scriptPush,
-			"pull":        scriptPull,
-			"database":    scriptURL(func() string { return postgres().Database(t) }),
-			"bucket":      scriptURL(func() string { return s3().URL(s3().Bucket(t)) }),
-		},
+		Cmds: commands,
 	})
 }
 
@@ -141,6 +154,19 @@ func scriptRequest(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
+func scriptLet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: let NAME PATTERN")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	m := pattern.FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) != 2 {
+		ts.Fatalf("no match for the group of %s", args[1])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
 // scriptURL sets a variable to where something new and empty is.
 func scriptURL(made func() string) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
@@ -185,6 +211,14 @@ func scriptPush(ts *testscript.TestScript, neg bool, args []string) {
 	scriptAsk(ts, "PUT", repo+"/manifests/v"+args[1], image.MediaType, image.Bytes, http.StatusCreated)
 }
 
+func scriptRetag(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: retag REPOSITORY SEED TAG")
+	}
+	repo, image := scriptImage(ts, args[:2])
+	scriptAsk(ts, "PUT", repo+"/manifests/"+args[2], image.MediaType, image.Bytes, http.StatusCreated)
+}
+
 func scriptPull(ts *testscript.TestScript, neg bool, args []string) {
 	repo, image := scriptImage(ts, args)
 	if got := scriptAsk(ts, "GET", repo+"/manifests/"+image.Digest.String(), "", nil, http.StatusOK); !bytes.Equal(got, image.Bytes) {
@@ -209,7 +243,7 @@ func scriptJob(ts *testscript.TestScript, neg bool, args []string) {
 	defer func() { ts.Check(db.Close()) }()
 	ts.Check(db.Update(ctx, func(tx *meta.Tx) error {
 		key := blob.NewKey()
-		return tx.Enqueue(ctx, queue.NewJob{Kind: args[0], Key: string(key), Payload: meta.Object{Key: key}})
+		return tx.Enqueue(ctx, queue.NewJob{Kind: args[0], Key: string(key), Payload: meta.Objects{Keys: []blob.Key{key}}})
 	}))
 	if len(args) == 2 {
 		j, err := db.LeaseJob(ctx, args[:1], time.Minute)

@@ -139,7 +139,16 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 	}
 	if !s.flags.ReadOnly {
 		start("expiry of uploads", func() error { return s.expireUploads(ctx) })
-		start("jobs", func() error { s.parts.jobs.Run(ctx); return nil })
+		start("garbage collection", func() error { s.parts.garbage.Run(ctx, s.aloneAt("garbage collection")); return nil })
+		if s.flags.scrubEvery() > 0 {
+			start("scrub", func() error { s.scrub(ctx); return nil })
+		}
+		start("lifecycle policies", func() error { s.parts.pruner.Run(ctx, s.aloneAt("lifecycle policies")); return nil })
+		for _, w := range s.parts.jobs {
+			start("jobs", func() error { w.Run(ctx); return nil })
+		}
+		start("pull times", func() error { s.parts.pulls(ctx); return nil })
+		start("use of access keys", func() error { s.parts.keyUse(ctx); return nil })
 	}
 	start("database", func() error { return s.watchDatabase(ctx) })
 	start("storage", func() error { s.tryStorage(ctx); return nil })
@@ -228,12 +237,35 @@ func (s *server) expireUploads(ctx context.Context) error {
 	}
 }
 
+// scrub reads all objects again and again. Who is not at it looks again after a while.
+func (s *server) scrub(ctx context.Context) {
+	for {
+		_, err := s.alone(ctx, "scrub", s.parts.scrub)
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("objects cannot be compared with their digests; it goes on later", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(min(10*time.Minute, s.flags.scrubEvery()/10+time.Second/10)):
+		}
+	}
+}
+
+// leaseAlone is how long after the death of a server another one takes over what it was at.
+const leaseAlone = 20 * time.Second
+
 // alone calls do unless another server is at it.
 func (s *server) alone(ctx context.Context, name string, do func(context.Context) error) (held bool, err error) {
 	if !s.parts.database.Shared() {
 		return true, do(ctx) // there is no other, and nobody to wait for after a crash
 	}
-	return s.parts.database.WithLease(ctx, name, time.Minute, do)
+	return s.parts.database.WithLease(ctx, name, leaseAlone, do)
+}
+
+// aloneAt is alone for work that has one name.
+func (s *server) aloneAt(name string) func(context.Context, func(context.Context) error) (bool, error) {
+	return func(ctx context.Context, do func(context.Context) error) (bool, error) { return s.alone(ctx, name, do) }
 }
 
 // reloadOnHangup reads again, at SIGHUP, what can change while the server runs: the

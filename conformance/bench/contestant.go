@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +45,9 @@ type running struct {
 	pid  int           // zero if nobody said
 	took time.Duration // from start to first answer
 	stop func() error
+
+	// command runs a command of the binary on the data of the server and returns what it prints. Nil for all but berth.
+	command func(ctx context.Context, args ...string) ([]byte, error)
 
 	// database is how many bytes the metadata take on the disk. Nil for all but berth.
 	database func(ctx context.Context) (int64, error)
@@ -181,9 +186,15 @@ func launchBerth(binary string, args []string, folder string, s3 bool) func(cont
 		if err != nil {
 			return nil, err
 		}
-		args := args
+		args, where, env := args, []string{"--data", data}, os.Environ()
 		if s3 {
-			args = append([]string{"--database", h.postgres.URL, "--storage", h.s3.URL}, args...)
+			secret := filepath.Join(dir, "secret.key")
+			if err := os.WriteFile(secret, []byte(server.Password+server.Password+server.Password), 0o600); err != nil {
+				return nil, errors.Join(err, h.close())
+			}
+			where = []string{"--database", h.postgres.URL, "--storage", h.s3.URL}
+			args = slices.Concat(where, []string{"--secret-key", secret}, args)
+			env = append(env, "BERTH_SECRET_KEY="+secret) // for those commands that have use for it
 		}
 		begun := time.Now()
 		b, err := server.StartBerth(ctx, binary, data, server.Options{
@@ -199,6 +210,15 @@ func launchBerth(binary string, args []string, folder string, s3 bool) func(cont
 		}
 		return &running{
 			url: "http://" + b.Addr, pid: b.PID(), took: time.Since(begun), stop: stop,
+			command: func(ctx context.Context, args ...string) ([]byte, error) {
+				cmd := exec.CommandContext(ctx, binary, append(args, where...)...)
+				cmd.Env = env
+				out, err := cmd.Output()
+				if err != nil {
+					err = fmt.Errorf("berth %s: %w", args[0], err)
+				}
+				return out, err
+			},
 			database: func(ctx context.Context) (int64, error) { return databaseSize(ctx, h, data) },
 		}, nil
 	}

@@ -125,19 +125,24 @@ func crowdBudgets(clients int) []budget {
 
 // printCrowd writes the lines in Markdown.
 func printCrowd(w io.Writer, t *throng) {
-	rows := [][]string{{"crowd", "budget", berth, "verdict"}}
-	for _, b := range crowdBudgets(t.clients) {
+	printBudgets(w, "crowd", crowdBudgets(t.clients), t.figures)
+	if t.failed != nil {
+		fmt.Fprintf(w, "\nOne push failed with: %v\n", t.failed)
+	}
+}
+
+// printBudgets writes the lines of berth alone.
+func printBudgets(w io.Writer, title string, budgets []budget, f figures) {
+	rows := [][]string{{title, "budget", berth, "verdict"}}
+	for _, b := range budgets {
 		limit := ""
 		if b.rule != nil {
 			limit = b.rule.text
 		}
-		word, _ := b.verdict(t.all())
-		rows = append(rows, []string{string(b.metric), limit, number(t.figures.median(b.metric), b.digits), word})
+		word, _ := b.verdict(map[string]figures{berth: f})
+		rows = append(rows, []string{string(b.metric), limit, number(f.median(b.metric), b.digits), word})
 	}
 	printRows(w, rows)
-	if t.failed != nil {
-		fmt.Fprintf(w, "\nOne push failed with: %v\n", t.failed)
-	}
 }
 
 // all is what budgets are held against.

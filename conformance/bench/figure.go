@@ -32,8 +32,20 @@ const (
 	// Of the growth table only.
 	catalogP50    metric = "page of 10 repositories from the middle: p50, ms"
 	referrersP50  metric = "referrers of one of many images: p50, ms"
+	describeP50   metric = "DescribeImages, 100 from the middle: p50, ms"
+	listImagesP50 metric = "ListImages, 100 from the middle: p50, ms"
 	deleteP50     metric = "delete of a manifest: p50, ms"
 	bytesPerImage metric = "database, bytes an image"
+
+	// Of garbage collection only.
+	gcRate     metric = "blobs collected per second"
+	gcIdleP99  metric = "push of a small image without: p99, ms"
+	gcBusyP99  metric = "push of a small image beside: p99, ms"
+	gcSlower   metric = "beside : without, p99"
+	gcIdleRate metric = "small images pushed per second without"
+	gcBusyRate metric = "small images pushed per second beside"
+	gcBeside   metric = "blobs collected beside the pushes"
+	gcPruned   metric = "images pruned beside the pushes"
 
 	// Of a crowd only.
 	crowdDone    metric = "pushes that ended well"

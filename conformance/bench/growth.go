@@ -99,6 +99,7 @@ type stage struct {
 	berth   *contestant
 	dir     string
 	empty   int64 // bytes of the database before the first image
+	key     accessKey
 	figures figures
 }
 
@@ -147,6 +148,9 @@ func (s *stage) fill(ctx context.Context, z sizes, small *mill) (err error) {
 	if s.empty, err = at.running.database(ctx); err != nil {
 		return err
 	}
+	if s.key, err = newAccessKey(ctx, at.running); err != nil {
+		return err
+	}
 	begun := time.Now()
 	err = share(z.clients, len(s.signed), func(n int) error { return s.push(at.client, n, small) })
 	if err == nil {
@@ -182,7 +186,7 @@ func (s *stage) round(ctx context.Context, z sizes, small *mill) (err error) {
 		}
 		s.figures.add(bytesPerImage, float64(size-s.empty)/float64(s.images))
 	}
-	for _, step := range []func(*stint) error{s.heads, s.tags, s.repositories, s.referrers, s.pushAndDelete} {
+	for _, step := range []func(*stint) error{s.heads, s.tags, s.repositories, s.referrers, s.describe, s.pushAndDelete} {
 		if err := step(at); err != nil {
 			return err
 		}

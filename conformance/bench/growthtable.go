@@ -24,6 +24,8 @@ var trends = []trend{
 	{metric: tagsP50, digits: 2, most: 2},
 	{metric: catalogP50, digits: 2},
 	{metric: referrersP50, digits: 2},
+	{metric: describeP50, digits: 2},
+	{metric: listImagesP50, digits: 2},
 	{metric: deleteP50, digits: 2},
 	{metric: startTime, digits: 3},
 	{metric: idleMemory},

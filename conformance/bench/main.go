@@ -4,6 +4,7 @@
 //	go run ./conformance/bench -berth bin/berth                     # about six minutes
 //	go run ./conformance/bench -berth bin/berth -growth 1000,30000  # berth alone, with so many images in it
 //	go run ./conformance/bench -berth bin/berth -crowd 200          # berth alone, with so many clients at once
+//	go run ./conformance/bench -berth bin/berth -garbage 100000     # berth alone, with so many blobs that nothing mentions
 //
 // Each of them with -s3 too, and with -quick for half a minute, to see that it works.
 //
@@ -26,6 +27,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"berth/conformance/internal/tools"
 )
 
 // options is the command line.
@@ -39,6 +42,7 @@ type options struct {
 	growth       []int
 	crowd        int
 	crowdLayer   int
+	garbage      int
 	dir          string
 	out          string
 	rounds       int
@@ -66,6 +70,7 @@ func parse() options {
 	flag.IntVar(&o.pushes, "pushes", 1000, "small images that are pushed in a round of -growth")
 	flag.IntVar(&o.crowd, "crowd", 0, "instead of the table, have so many `clients` push a blob each at once")
 	flag.IntVar(&o.crowdLayer, "crowd-layer", 200<<20, "`bytes` of each of these blobs")
+	flag.IntVar(&o.garbage, "garbage", 0, "instead of the table, have berth collect so many `blobs` that nothing mentions")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, of which the table shows the median")
 	flag.IntVar(&o.clients, "clients", 8, "clients at once")
 	flag.IntVar(&o.images, "images", 32, "images of 4 large layers that are pushed and pulled in a round")
@@ -98,6 +103,8 @@ func (o options) kind() string {
 		kind = "growth"
 	case o.crowd > 0:
 		kind = "crowd"
+	case o.garbage > 0:
+		kind = "garbage"
 	}
 	if o.s3 {
 		kind += "-s3"
@@ -150,6 +157,8 @@ func run(ctx context.Context, o options) error {
 		missed, err = runGrowth(ctx, o, dir)
 	case o.crowd > 0:
 		missed, err = runCrowd(ctx, o, dir)
+	case o.garbage > 0:
+		missed, err = runGarbage(ctx, o, dir)
 	default:
 		missed, err = runTable(ctx, o, dir)
 	}
@@ -227,6 +236,22 @@ func runCrowd(ctx context.Context, o options, dir string) (missed []string, err 
 	})
 }
 
+// runGarbage does the same for garbage collection.
+func runGarbage(ctx context.Context, o options, dir string) (missed []string, err error) {
+	f, err := garbage(ctx, o, dir)
+	if err != nil {
+		return nil, err
+	}
+	return missedBudgets(garbageBudgets, map[string]figures{berth: f}), publish(o.out, func(w, file io.Writer) {
+		fmt.Fprintf(w, "%s. %s. %d blobs of %d KiB, --gc-grace %s. Medians of %d, %d clients.\n\n", machine(), o.kind(), o.garbage,
+			garbageLayer>>10, grace, o.rounds, o.clients)
+		printGarbage(w, f)
+		fmt.Fprintf(file, "\n```\n")
+		printRounds(file, garbageBudgets, []string{berth}, map[string]figures{berth: f})
+		fmt.Fprintf(file, "```\n")
+	})
+}
+
 // publish has a report written to stdout and to a file, and what is for the file alone to that.
 func publish(path string, report func(w, file io.Writer)) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -257,7 +282,7 @@ func enter(ctx context.Context, o options, dir string) ([]*contestant, error) {
 		return nil, err
 	}
 	if o.distribution == "" {
-		if o.distribution, err = buildDistribution(ctx); err != nil {
+		if o.distribution, err = tools.Install(ctx, distributionProgram); err != nil {
 			return nil, err
 		}
 	}

@@ -18,17 +18,27 @@ import (
 func onBucket(r rule) func(context.Context, *world) (func(context.Context) error, error) {
 	return func(_ context.Context, w *world) (func(context.Context) error, error) {
 		w.bucket.obey(r)
-		return func(context.Context) error {
+		return func(ctx context.Context) error {
+			err := harmed(ctx, &w.bucket.met)
 			w.bucket.relent()
-			return harmed(&w.bucket.met)
+			return err
 		}, nil
 	}
 }
 
-// harmed complains of a fault that nothing came upon: it has shown nothing.
-func harmed(met *atomic.Int64) error {
-	if met.Load() == 0 {
-		return errors.New("nothing came upon the fault")
+// overdue is how much longer a fault lasts that nothing has come upon.
+const overdue = 30 * time.Second
+
+// harmed waits for a fault to have met something: otherwise it has shown nothing. A slow machine may
+// get to few requests of the kind meanwhile.
+func harmed(ctx context.Context, met *atomic.Int64) error {
+	for until := time.Now().Add(overdue); met.Load() == 0; {
+		if time.Now().After(until) {
+			return errors.New("nothing came upon the fault")
+		}
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -37,19 +37,21 @@ func cutConnections(_ context.Context, w *world) (func(context.Context) error, e
 			}
 		}
 	}()
-	return func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := harmed(ctx, &w.wire.met)
 		close(done)
 		<-ended
-		return harmed(&w.wire.met)
+		return err
 	}, nil
 }
 
 // cutCommits cuts some connections in the middle of a COMMIT.
 func cutCommits(_ context.Context, w *world) (func(context.Context) error, error) {
 	w.wire.commits.Store(true)
-	return func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := harmed(ctx, &w.wire.met)
 		w.wire.commits.Store(false)
-		return harmed(&w.wire.met)
+		return err
 	}, nil
 }
 

@@ -63,7 +63,7 @@ func TestBerthReadsConfig(t *testing.T) {
 	r := render(t, "single")
 	asked, got := r.config(t), berthConfig(t, r.file(t))
 	for key, want := range asked {
-		if strings.HasSuffix(key, "-timeout") || key == "token-lifetime" || key == "upload-expiry" {
+		if strings.HasSuffix(key, "-timeout") || slices.Contains([]string{"token-lifetime", "upload-expiry", "gc-grace", "tag-history", "scrub-every", "lifecycle-every"}, key) {
 			continue // berth writes 90s as 1m30s
 		}
 		a, _ := json.Marshal(want)
@@ -80,8 +80,9 @@ func TestBerthReadsConfig(t *testing.T) {
 		}
 	}
 	own := []string{
-		"addr", "admin-addr", "admin-password", "data", "database", "drain-timeout", "storage", "tls-cert", "tls-key",
+		"addr", "admin-addr", "admin-password", "data", "database", "drain-timeout", "secret-key", "storage", "tls-cert", "tls-key",
 		"tls-auto", "acme-url", // certificates are the Ingress's or in tls.existingSecret
+		"oidc-allow-http", // for tests
 	}
 	for key := range got {
 		if !slices.Contains(schemaSettings(t), key) && !slices.Contains(own, key) {

@@ -33,7 +33,7 @@ var sets = []struct {
 	}, {
 		name:    "secrets",
 		kinds:   "ConfigMap Deployment PodDisruptionBudget Service Service ServiceAccount",
-		foreign: []string{"cluster-app", "bucket-claim", "berth-admin"},
+		foreign: []string{"cluster-app", "bucket-claim", "berth-admin", "berth-keys"},
 	}, {
 		name:    "irsa",
 		kinds:   "ConfigMap Deployment PodDisruptionBudget Secret Service Service ServiceAccount",
@@ -158,7 +158,7 @@ func TestWhereSecretsComeFrom(t *testing.T) {
 		{"from values", "minimal", "BERTH_DATABASE=berth/database-url AWS_ACCESS_KEY_ID=berth/access-key-id AWS_SECRET_ACCESS_KEY=berth/secret-access-key", nil},
 		{"password apart", "everything", "BERTH_DATABASE=berth/database-url PGPASSWORD=berth/database-password BERTH_ADMIN_PASSWORD=berth/admin-password", nil},
 		{"existing", "secrets", "BERTH_DATABASE=cluster-app/uri PGPASSWORD= AWS_ACCESS_KEY_ID=bucket-claim/AWS_ACCESS_KEY_ID " +
-			"AWS_SECRET_ACCESS_KEY=bucket-claim/AWS_SECRET_ACCESS_KEY BERTH_ADMIN_PASSWORD=berth-admin/password", nil},
+			"AWS_SECRET_ACCESS_KEY=bucket-claim/AWS_SECRET_ACCESS_KEY BERTH_ADMIN_PASSWORD=berth-admin/password ACCESS_KEY_SECRET=berth-keys/secret", nil},
 		{"existing password", "irsa", "BERTH_DATABASE=berth/database-url PGPASSWORD=berth-database/password", nil},
 		{"by a role", "irsa", "AWS_ACCESS_KEY_ID= AWS_SECRET_ACCESS_KEY= BERTH_ADMIN_PASSWORD=", nil},
 		{"of a memory limit", "minimal", "GOMEMLIMIT=460MiB", []string{"--set", "resources.limits.memory=512Mi"}},

@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 
 	"berth/conformance/internal/cluster"
 	"berth/conformance/internal/server"
+	"berth/conformance/internal/tools"
 )
 
 // target is the registry under test.
@@ -65,16 +67,12 @@ func fail(err error) int {
 
 // prepare finds what install.sh installed and builds the two programs that the scripts push.
 func prepare(work string) error {
-	cache := os.Getenv("BERTH_CACHE")
-	if cache == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return err
-		}
-		cache = filepath.Join(home, ".cache", "berth")
+	cache, err := tools.Folder()
+	if err != nil {
+		return err
 	}
 	// The pinned clients go before others of the same name. dockerd is in sbin, which a user may lack.
-	path := filepath.Join(cache, "bin") + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin"
+	path := work + ":" + filepath.Join(cache, "bin") + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin"
 	if err := os.Setenv("PATH", path); err != nil {
 		return err
 	}
@@ -106,28 +104,49 @@ func connect(work string) (stop func() error, err error) {
 			return nil, err
 		}
 	}
-	if n := os.Getenv("BERTH_E2E_REPLICAS"); n != "" {
-		return connectCluster(bin, n)
+	if err := os.Symlink("/usr/bin/aws", filepath.Join(work, "aws")); err != nil {
+		return nil, err
 	}
-	b, err := server.StartBerth(context.Background(), bin, filepath.Join(work, "data"), server.Options{})
+	// docker runs its helper by this name.
+	if err := os.Symlink(bin, filepath.Join(work, helperName)); err != nil {
+		return nil, err
+	}
+	if n := os.Getenv("BERTH_E2E_REPLICAS"); n != "" {
+		return connectCluster(work, bin, n)
+	}
+	data := filepath.Join(work, "data")
+	b, err := server.StartBerth(context.Background(), bin, data, server.Options{})
 	if err != nil {
 		return nil, err
 	}
-	target, err = newRegistry("http://"+b.Addr, server.User, server.Password)
+	if target, err = newRegistry("http://"+b.Addr, server.User, server.Password); err == nil {
+		if target.key, err = createKey(bin, "--data", data); err == nil {
+			err = createStrangers(bin, "--data", data)
+		}
+	}
 	return b.Stop, err
 }
 
 // connectCluster points target at a proxy in front of as many replicas, which change with each request.
-func connectCluster(bin, replicas string) (stop func() error, err error) {
+func connectCluster(work, bin, replicas string) (stop func() error, err error) {
 	n, err := strconv.Atoi(replicas)
 	if err != nil {
 		return nil, fmt.Errorf("BERTH_E2E_REPLICAS: %w", err)
 	}
-	c, stop, err := cluster.Temporary(context.Background(), cluster.Options{Berth: bin, Replicas: n})
+	secret := filepath.Join(work, "secret.key")
+	if err := os.WriteFile(secret, []byte(rand.Text()+rand.Text()), 0o600); err != nil {
+		return nil, err
+	}
+	args := []string{"--secret-key", secret}
+	c, stop, err := cluster.Temporary(context.Background(), cluster.Options{Berth: bin, Replicas: n, Args: args})
 	if err != nil {
 		return nil, err
 	}
-	target, err = newRegistry("http://"+c.Front.Addr, server.User, server.Password)
+	if target, err = newRegistry("http://"+c.Front.Addr, server.User, server.Password); err == nil {
+		if target.key, err = createKey(bin, append(c.Flags(), args...)...); err == nil {
+			err = createStrangers(bin, c.Flags()...)
+		}
+	}
 	return stop, err
 }
 
@@ -153,6 +172,12 @@ func TestClients(t *testing.T) {
 			"start": start,
 			"let":   let,
 			"has":   has,
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "keys" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return target.key.ID != "", nil
 		},
 	})
 }

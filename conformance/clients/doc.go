@@ -27,5 +27,6 @@
 //	has REF [DIGEST]     asks the registry itself for a manifest; ! has REF if it must not be there
 //
 // and the variables REGISTRY (host:port), LOGIN, DEBIAN (a root file system as a tar file), HELLO_AMD64 and HELLO_ARM64
-// (a static program that says hello). The file "password" holds the password of $LOGIN, the file "wrong" another one.
+// (a static program that says hello). If [keys] holds, which is always but with BERTH_E2E_URL, ACCESS_KEY_ID and
+// SECRET_ACCESS_KEY are an access key of $LOGIN, and docker-credential-berth is berth. The file "password" holds the password of $LOGIN, the file "wrong" another one.
 package clients

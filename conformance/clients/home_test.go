@@ -61,7 +61,10 @@ func setup(e *testscript.Env) error {
 		"REGISTRY="+target.host,
 		"LOGIN="+target.user,
 		"PASSWORD="+target.password,
+		"ACCESS_KEY_ID="+target.key.ID,
+		"SECRET_ACCESS_KEY="+target.key.Secret,
 		"DEBIAN="+fixtures.debian,
+		"STRANGER_PASSWORD="+strangerPassword,
 		"HELLO_AMD64="+fixtures.helloAMD64,
 		"HELLO_ARM64="+fixtures.helloARM64,
 	)

@@ -26,6 +26,7 @@ need runc runc
 need buildah buildah
 need skopeo skopeo
 need debootstrap debootstrap
+[ -x /usr/bin/aws ] || packages="$packages awscli" # another aws may be earlier in PATH; this one is used
 if [ -n "$packages" ]; then
 	[ "$(id -u)" = 0 ] || die "not root: please install$packages"
 	command -v apt-get >/dev/null || die "no apt-get: please install$packages"

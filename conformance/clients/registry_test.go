@@ -16,6 +16,7 @@ type registry struct {
 	host     string // host:port, as it stands in image names
 	user     string
 	password string
+	key      accessKey // of user; empty if there is no way to make one
 }
 
 func newRegistry(base, user, password string) (registry, error) {
@@ -23,7 +24,7 @@ func newRegistry(base, user, password string) (registry, error) {
 	if err != nil {
 		return registry{}, err
 	}
-	return registry{strings.TrimSuffix(base, "/"), u.Host, user, password}, nil
+	return registry{url: strings.TrimSuffix(base, "/"), host: u.Host, user: user, password: password}, nil
 }
 
 // manifest asks for the digest of name:tag or name@digest; empty means that there is none.

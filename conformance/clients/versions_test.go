@@ -28,6 +28,7 @@ var programs = []struct {
 	{"regctl", []string{"version"}},
 	{"helm", []string{"version", "--template", "{{.Version}}"}},
 	{"cosign", []string{"version"}},
+	{"aws", []string{"--version"}},
 }
 
 // results says how each script ended, by its name.

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // moment is a tick of the model's clock. Every operation takes one before its request leaves and one after its answer
@@ -75,6 +78,8 @@ type cell struct {
 	recent []event // the last ones, for a report
 	seen   value   // what the last look at it showed
 	at     moment  // when that was; genesis if nobody has looked
+
+	kept time.Time // of a blob: when the last request began that has certainly made it new
 }
 
 // cellKind says what a cell is about.
@@ -105,7 +110,21 @@ func (c *cell) could(v value, from, to moment) bool {
 			return true
 		}
 	}
-	return false
+	return v == absent && c.collectable(from, to)
+}
+
+// collectable reports whether garbage collection may have taken a blob by a moment from from to to: the grace is over, and
+// there is no manifest that names the blob and was certainly there all the while.
+func (c *cell) collectable(from, to moment) bool {
+	if c.kind != blobCell || c.repo.grace == 0 || time.Since(c.kept) < c.repo.grace {
+		return false
+	}
+	for _, holder := range c.repo.namedBy[digest.Digest(c.name)] {
+		if !holder.could(absent, from, to) {
+			return false
+		}
+	}
+	return true
 }
 
 // couldSome is could for any value but absent.

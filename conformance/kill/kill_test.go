@@ -4,6 +4,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // TestRuns is a short `make kill` and a short run without kills, in which every answer has to be exactly right.
@@ -17,7 +18,7 @@ func TestRuns(t *testing.T) {
 		t.Fatalf("berth cannot be built: %v\n%s", err, out)
 	}
 	for name, o := range map[string]options{
-		"kills": {kills: 3, clients: 4},
+		"kills": {kills: 3, clients: 4, grace: time.Second},
 		"model": {model: true, steps: 60, clients: 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,9 @@
 // off. After every restart what has changed is compared with it, and everything from time to time; every answer that
 // the clients get is, too. In the end berth fsck --deep has to find nothing lost.
 //
+// Garbage is collected all the while, after a grace of seconds. A blob may be gone then that no manifest names, and no
+// other. In the end nothing is left but what manifests name.
+//
 // Kills do not lose what the kernel has taken from the process, so this says nothing about fsync.
 //
 // With -replicas 3 there are three processes on PostgreSQL and a bucket, and the clients take another one for each request.
@@ -37,6 +40,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"time"
 )
 
 // options is the command line.
@@ -49,6 +53,7 @@ type options struct {
 	replicas int
 	seed     uint64
 	model    bool
+	grace    time.Duration
 	progress bool
 }
 
@@ -61,6 +66,7 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 0, "how many clients work at once; by default 6, or 1 with -model")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "where chance begins")
 	flag.BoolVar(&o.model, "model", false, "kill nothing, only compare answers with the model")
+	flag.DurationVar(&o.grace, "grace", 2*time.Second, "how long a blob stays that no manifest names; with -model for ever")
 	flag.IntVar(&o.steps, "steps", 5000, "with -model: how many things the clients do")
 	flag.Parse()
 	if o.replicas == 1 || o.replicas < 0 {

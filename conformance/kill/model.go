@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -27,6 +28,7 @@ type model struct {
 // repository is the cells of one repository.
 type repository struct {
 	name      string
+	grace     time.Duration // how long a blob stays that no manifest names; zero: for ever
 	exists    *cell
 	blobs     map[digest.Digest]*cell
 	manifests map[digest.Digest]*cell
@@ -62,6 +64,15 @@ func newModel(repos, tags []string) *model {
 		m.byName[name] = r
 	}
 	return m
+}
+
+// collects says that garbage is collected, and after which grace.
+func (m *model) collects(grace time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.repos {
+		r.grace = grace
+	}
 }
 
 // blob is the cell of a blob.
@@ -168,7 +179,7 @@ func (m *model) begin(client int, kind, what string, effects []change) *operatio
 	defer m.mu.Unlock()
 	m.now++
 	m.last++
-	op := &operation{id: m.last, client: client, kind: kind, what: what, start: m.now, end: never, effects: effects}
+	op := &operation{id: m.last, client: client, kind: kind, what: what, start: m.now, end: never, effects: effects, began: time.Now()}
 	horizon := m.horizon()
 	m.open[op] = struct{}{}
 	for _, e := range effects {
@@ -236,6 +247,9 @@ func (m *model) learn(op *operation, v verdict) {
 	if v.outcome == acknowledged {
 		for _, e := range op.effects {
 			m.touched[e.cell] = struct{}{}
+			if e.effect == set && e.value == present {
+				e.cell.kept = op.began
+			}
 		}
 	}
 }

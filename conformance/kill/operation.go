@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // outcome is what is known of whether an operation was done.
@@ -22,6 +23,7 @@ type operation struct {
 	kind       string // as the summary counts it, such as "PUT manifest"
 	what       string // for people: method and path
 	start, end moment
+	began      time.Time
 	outcome    outcome
 	status     int
 	effects    []change
@@ -42,7 +44,7 @@ func (op *operation) String() string {
 	if op.status != 0 {
 		what = fmt.Sprint("answered ", op.status)
 	}
-	return fmt.Sprintf("[%d, %d] client %d #%d %s, %s", op.start, op.end, op.client, op.id, op.what, what)
+	return fmt.Sprintf("[%d, %d] client %d #%d %s (%s), %s", op.start, op.end, op.client, op.id, op.what, op.kind, what)
 }
 
 // asDoubtful is the operation with nothing certain about it.

@@ -21,6 +21,7 @@ type registry struct {
 	binary  string
 	dir     string           // holds the data and the logs
 	cluster *cluster.Cluster // of replicas; nil if there is one process on a folder
+	args    []string         // of berth serve
 
 	mu      sync.Mutex
 	running []*process // by number; nil while it is not there
@@ -40,7 +41,7 @@ type process struct {
 func (r *registry) prepare(ctx context.Context, replicas int) (err error) {
 	r.running = make([]*process, max(replicas, 1))
 	if replicas > 0 {
-		r.cluster, err = cluster.StartEmpty(ctx, r.dir, cluster.Options{Berth: r.binary, Replicas: replicas})
+		r.cluster, err = cluster.StartEmpty(ctx, r.dir, cluster.Options{Berth: r.binary, Replicas: replicas, Args: r.args})
 	}
 	return err
 }
@@ -79,7 +80,7 @@ func (r *registry) start(ctx context.Context, number int) (took time.Duration, e
 	for range 3 {
 		began := time.Now()
 		if r.cluster == nil {
-			p.Berth, err = server.StartBerth(ctx, r.binary, r.folder(), server.Options{Log: r.log(), Poll: time.Millisecond})
+			p.Berth, err = server.StartBerth(ctx, r.binary, r.folder(), server.Options{Args: r.args, Log: r.log(), Poll: time.Millisecond})
 		} else {
 			err = r.cluster.StartReplica(ctx, number)
 			p.Berth = r.cluster.Replicas[number]

@@ -8,22 +8,25 @@ import (
 )
 
 // cutPatch begins to send n bytes and breaks off. Content-Range keeps them from being taken after what is sent next,
-// should the registry come to read them only then.
+// should the registry come to read them only then. It may refuse the chunk before the client has broken off.
 func (u *upload) cutPatch(n int) error {
 	cut := 1 + u.client.rng.IntN(n-1)
 	header := map[string]string{
 		"Content-Type":  octets["Content-Type"],
 		"Content-Range": fmt.Sprintf("%d-%d", u.low, u.low+n-1),
 	}
-	_, err := u.client.call(request{
+	a, err := u.client.call(request{
 		kind:   "PATCH cut off",
 		method: http.MethodPatch,
 		path:   u.path,
 		header: header,
 		body:   u.content.bytes()[u.low : u.low+n],
 		cut:    cut,
-		judge:  unexpected,
+		judge:  func(a response) verdict { return u.judgeRefusal(a, true) },
 	})
+	if err == nil && a.status == http.StatusNotFound {
+		return errGone
+	}
 	u.high = u.low + cut
 	u.torn = u.torn || u.several() && errors.Is(err, errNoAnswer)
 	u.busy = true

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"berth/conformance/internal/audit"
 )
 
 const (
@@ -41,6 +43,10 @@ func newRun(o options, dir string) *run {
 		model: newModel(repos, tags), library: newLibrary(), tags: tags,
 		registry: &registry{binary: o.berth, dir: dir},
 		parts:    o.replicas > 1,
+	}
+	if !o.model {
+		l.model.collects(o.grace)
+		l.registry.args = []string{"--gc-grace", o.grace.String()}
 	}
 	rng := rand.New(rand.NewPCG(o.seed, 1<<33))
 	l.popular = makePopular(rng, l.library, l.parts)
@@ -176,6 +182,17 @@ func (r *run) cycle(ctx context.Context) error {
 	return nil
 }
 
+// collect has all garbage removed, and says how much there was since the beginning.
+func (r *run) collect(ctx context.Context, data audit.Data) (audit.Collected, error) {
+	const none = time.Nanosecond
+	r.model.collects(none)
+	collected, err := data.Collect(ctx, none)
+	if err == nil && !r.options.model && r.stats.kills > 10 && collected.During == 0 {
+		err = fmt.Errorf("this run shows nothing of garbage collection: %+v", collected)
+	}
+	return collected, err
+}
+
 // wait waits for the moment of the next kill. Two in five come out of a storm.
 func (r *run) wait(ctx context.Context) error {
 	wait := time.Duration(r.rng.Int64N(int64(maxPause)))
@@ -229,6 +246,16 @@ func (r *run) inspect(ctx context.Context) (err error) {
 	if again.Blobs != r.stats.fsck.Blobs || again.Orphans > r.stats.fsck.Orphans {
 		return fmt.Errorf("violation: after berth gc there are %d blobs and %d orphans, before there were %d and %d",
 			again.Blobs, again.Orphans, r.stats.fsck.Blobs, r.stats.fsck.Orphans)
+	}
+	if r.stats.collected, err = r.collect(ctx, data); err != nil {
+		return err
+	}
+	if again, err = data.Fsck(ctx); err != nil {
+		return fmt.Errorf("after berth gc: %w", err)
+	}
+	if named := r.verifier.named(); again.Blobs != named || again.Orphans > 0 {
+		return fmt.Errorf("violation: after garbage collection there are %d blobs, and manifests name %d; %d objects are orphans",
+			again.Blobs, named, again.Orphans)
 	}
 	if r.registry.cluster != nil {
 		if r.stats.swept, err = data.Swept(again); err != nil {

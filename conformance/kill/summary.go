@@ -29,6 +29,7 @@ type stats struct {
 	final      tally // the last complete one
 	fsck       audit.Report
 	expired    int // uploads given up at the end
+	collected  audit.Collected
 	swept      audit.Bucket
 }
 
@@ -74,6 +75,7 @@ func (r *run) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "fsck --deep: %d losses, %d orphans; %d blobs (%d MiB) and %d manifests in %d objects; %d uploads given up\n",
 		s.fsck.Losses, s.fsck.Orphans, s.fsck.Blobs, s.fsck.Bytes>>20, s.fsck.Manifests, s.fsck.Objects, s.expired)
+	fmt.Fprintf(w, "garbage collection: %d blobs meanwhile, %d in the end\n", s.collected.During, s.collected.After)
 	if r.registry.cluster != nil {
 		fmt.Fprintf(w, "after that: %s\n", s.swept)
 	}

@@ -171,6 +171,19 @@ func (v *verifier) whole(c *client, at *cell) error {
 	return nil
 }
 
+// named is how many different blobs the manifests name that the last verification, of everything, has seen.
+func (v *verifier) named() int {
+	all := map[digest.Digest]bool{}
+	for at, there := range v.seen {
+		if at.kind == manifestCell && there {
+			for _, d := range v.library.manifest(digest.Digest(at.name)).blobs {
+				all[d] = true
+			}
+		}
+	}
+	return len(all)
+}
+
 // lists reads the catalog, the tags of all repositories, and the referrers of each subject among the cells.
 func (v *verifier) lists(ctx context.Context, cells []*cell) error {
 	if err := v.lookers[0].listRepositories(2); err != nil {

@@ -23,9 +23,17 @@ func describe(b meta.Blob) registry.Descriptor {
 	return registry.Descriptor{MediaType: blobType, Digest: b.Digest, Size: b.Size}
 }
 
-// StatBlob implements [registry.Reader].
+// keepAfter is for how long a blob that no manifest names may not have been asked for, if
+// it is to stay now that it is.
+const keepAfter = time.Minute
+
+// StatBlob implements [registry.Reader]. Who may push, and hears that a blob is there, does
+// not push it and then refers to it: garbage collection has to know.
 func (e *Engine) StatBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Descriptor, error) {
 	b, err := e.meta.Blob(ctx, repo, d)
+	if err == nil && !b.Unreferenced.IsZero() && e.meta.Clock().Sub(b.Unreferenced) > keepAfter && registry.FromPusher(ctx) {
+		err = e.meta.Update(ctx, func(tx *meta.Tx) error { return tx.KeepBlob(ctx, repo, d) })
+	}
 	return describe(b), err
 }
 
@@ -86,6 +94,7 @@ func (e *Engine) lose(ctx context.Context, b meta.Blob) (lost bool, err error) {
 		lost, err = tx.LoseBlob(ctx, b)
 		return err
 	})
+	e.lossy.forget()
 	return lost, err
 }
 
@@ -124,13 +133,31 @@ func (e *Engine) MountBlob(ctx context.Context, repo, from registry.Name, d dige
 			}
 			return err
 		}
+		if from != repo {
+			if err := mayMount(ctx, tx); err != nil {
+				return err
+			}
+		}
 		r, err := e.repository(ctx, tx, repo)
 		if err != nil {
 			return err
 		}
 		return tx.LinkBlob(ctx, r, d)
 	})
+	if err == nil {
+		e.warn(ctx, repo)
+	}
 	return describe(b), err
+}
+
+// mayMount refuses where an account setting says that blobs are not shared. Clients then
+// push them.
+func mayMount(ctx context.Context, tx *meta.Tx) error {
+	text, err := tx.Setting(ctx, registry.BlobMountingSetting)
+	if err == nil && text == registry.MountingDisabled {
+		err = registry.ErrBlobUnknown.With("blobs are not mounted across repositories here; push it")
+	}
+	return err
 }
 
 // DeleteBlob implements [registry.Deleter]. The bytes stay: other repositories may
@@ -153,7 +180,7 @@ func (e *Engine) BlobRepositories(ctx context.Context, d digest.Digest, last reg
 // publish names the committed object of u and makes it visible, and u is over. If the
 // registry has the same bytes already, the new object goes, unless the old one turns
 // out to be lost: then it heals the blob. The row of u stays as long as there is an
-// object that only it leads to.
+// object that only it leads to. What does not fit under a quota is discarded.
 func (e *Engine) publish(ctx context.Context, u meta.Upload, b meta.Blob) error {
 	var known meta.Blob
 	err := e.meta.Update(ctx, func(tx *meta.Tx) error {
@@ -172,7 +199,7 @@ func (e *Engine) publish(ctx context.Context, u meta.Upload, b meta.Blob) error 
 		return tx.LinkBlob(ctx, r, b.Digest)
 	})
 	if err != nil || known.Key == b.Key {
-		return err
+		return e.discardRefused(ctx, u, err)
 	}
 	lost, err := e.lost(ctx, known)
 	if err != nil {
@@ -184,7 +211,11 @@ func (e *Engine) publish(ctx context.Context, u meta.Upload, b meta.Blob) error 
 			return err
 		}
 	}
-	return e.dropUpload(ctx, u)
+	if err := e.dropUpload(ctx, u); err != nil {
+		// The client has what it wanted. The rest goes when the upload expires.
+		e.log.WarnContext(ctx, "what was pushed once more cannot be removed yet", "upload", u.ID, "key", u.Key, "error", err)
+	}
+	return nil
 }
 
 // heal makes the object of u that of a blob whose own is lost or damaged, unless
@@ -195,7 +226,7 @@ func (e *Engine) heal(ctx context.Context, u meta.Upload, known, b meta.Blob) (h
 			return err
 		}
 		if known.Key != "" {
-			if err := tx.DeleteObject(ctx, known.Key); err != nil {
+			if err := tx.DeleteObjects(ctx, []blob.Key{known.Key}); err != nil {
 				return err
 			}
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/time/rate"
 
 	"berth/registry"
 	"berth/storage/blob"
@@ -20,7 +22,8 @@ type Check struct {
 
 	// Repair marks blobs whose objects are missing, and with Deep those whose objects are
 	// damaged, as lost, so that the next push of the same bytes heals them and replaces the
-	// object. One that is back, or that was misread, makes its blob whole again.
+	// object. One that is back, or that was misread, makes its blob whole again. What was
+	// miscounted is counted anew.
 	Repair bool
 
 	// Found is called for each problem as it is found. It may end the inspection by
@@ -43,13 +46,16 @@ type ProblemKind string
 
 // Lost and Damaged are losses: an image cannot be pulled, and pushing it again heals
 // it. Dangling is a manifest that names what its repository does not have. An Orphan
-// only takes up space. Regained was lost, and all is well again.
+// only takes up space. Regained was lost, and all is well again. Miscounted is how much room
+// something takes, so that quotas may refuse what they should not.
 const (
 	Lost     ProblemKind = "lost"
 	Regained ProblemKind = "regained"
 	Damaged  ProblemKind = "damaged"
 	Dangling ProblemKind = "dangling"
 	Orphan   ProblemKind = "orphan"
+
+	Miscounted ProblemKind = "miscounted"
 )
 
 // Summary counts what an inspection has seen.
@@ -60,6 +66,7 @@ type Summary struct {
 	Objects   int   `json:"objects"`
 	Losses    int   `json:"losses"`
 	Orphans   int   `json:"orphans"`
+	Miscounts int   `json:"miscounts"`
 	Repaired  int   `json:"repaired"`
 }
 
@@ -70,8 +77,8 @@ const orphanAge = time.Hour
 const page = 500
 
 // Inspect compares rows with objects: every blob must have its object, every
-// manifest what it names, and objects that nothing names are garbage. The registry
-// may be in use meanwhile.
+// manifest what it names, and objects that nothing names are garbage. What is counted has to
+// be what there is. The registry may be in use meanwhile.
 func (e *Engine) Inspect(ctx context.Context, c Check) (Summary, error) {
 	i := inspection{engine: e, check: c}
 	err := i.blobs(ctx)
@@ -81,12 +88,16 @@ func (e *Engine) Inspect(ctx context.Context, c Check) (Summary, error) {
 	if err == nil {
 		err = i.objects(ctx)
 	}
+	if err == nil {
+		err = i.usage(ctx)
+	}
 	return i.summary, err
 }
 
 type inspection struct {
 	engine  *Engine
 	check   Check
+	limit   *rate.Limiter // of what is read; nil: none
 	summary Summary
 }
 
@@ -94,6 +105,8 @@ func (i *inspection) found(p Problem) error {
 	switch p.Kind {
 	case Orphan:
 		i.summary.Orphans++
+	case Miscounted:
+		i.summary.Miscounts++
 	case Regained: // no loss any more
 	default:
 		i.summary.Losses++
@@ -144,12 +157,15 @@ func (i *inspection) blob(ctx context.Context, b meta.Blob) error {
 	case !i.check.Deep:
 		return nil
 	}
-	got, err := i.engine.digest(ctx, b, b.Digest.Algorithm())
+	got, err := i.digest(ctx, b)
 	if interrupted := ctx.Err(); interrupted != nil {
 		return interrupted
 	}
 	if errors.Is(err, blob.ErrUnavailable) {
 		return err
+	}
+	if errors.Is(err, blob.ErrNotExist) || errors.Is(err, registry.ErrBlobUnknown) {
+		return i.broken(ctx, b, Lost, "the object of the blob is missing")
 	}
 	if err != nil {
 		// It may be read another day, so it is not given up.
@@ -161,15 +177,33 @@ func (i *inspection) blob(ctx context.Context, b meta.Blob) error {
 	return nil
 }
 
+// digest reads the bytes of a blob.
+func (i *inspection) digest(ctx context.Context, b meta.Blob) (digest.Digest, error) {
+	content, err := i.engine.open(ctx, b, blob.Span{})
+	if err != nil {
+		return "", err
+	}
+	defer content.Close()
+	var from io.Reader = content
+	if i.limit != nil {
+		from = slowReader{ctx, content, i.limit}
+	}
+	return b.Digest.Algorithm().FromReader(from)
+}
+
 // broken tells of a blob whose object is not what it should be.
 func (i *inspection) broken(ctx context.Context, b meta.Blob, kind ProblemKind, message string) error {
 	p := Problem{Kind: kind, Digest: b.Digest, Key: b.Key, Message: message}
 	if !i.check.Repair || kind == Damaged && !i.check.Deep {
-		return i.found(p)
+		now, err := i.engine.meta.FindBlob(ctx, b.Digest)
+		if errors.Is(err, registry.ErrBlobUnknown) || err == nil && now.Key != b.Key {
+			return nil // collected meanwhile, or healed
+		}
+		return errors.Join(err, i.found(p))
 	}
 	marked, err := i.engine.lose(ctx, b)
 	if err != nil || !marked {
-		return err // not marked: a push has healed it meanwhile
+		return err // not marked: a push has healed it meanwhile, or it has been collected
 	}
 	// A damaged object stays until a push has replaced it: that it was read so may be the
 	// fault of this machine.
@@ -181,7 +215,7 @@ func (i *inspection) broken(ctx context.Context, b meta.Blob, kind ProblemKind, 
 // marked tells of a blob that is marked as lost, and looks whether its object is back.
 func (i *inspection) marked(ctx context.Context, b meta.Blob) error {
 	p := Problem{Kind: Lost, Digest: b.Digest, Key: b.Key, Message: "the blob is marked as lost; push it again"}
-	got, err := i.engine.digest(ctx, b, b.Digest.Algorithm())
+	got, err := i.digest(ctx, b)
 	if interrupted := ctx.Err(); interrupted != nil {
 		return interrupted
 	}
@@ -249,7 +283,7 @@ func (i *inspection) repository(ctx context.Context, name registry.Name) error {
 }
 
 func (i *inspection) manifest(ctx context.Context, repo registry.Name, d digest.Digest) error {
-	m, err := i.engine.meta.Manifest(ctx, repo, registry.Reference{Digest: d})
+	m, err := i.engine.meta.ArchivedManifest(ctx, repo, d)
 	if errors.Is(err, registry.ErrManifestUnknown) || errors.Is(err, registry.ErrNameUnknown) {
 		return nil // deleted since it was listed
 	}
@@ -297,13 +331,13 @@ func (i *inspection) references(ctx context.Context, repo registry.Name, d diges
 func (i *inspection) reference(ctx context.Context, repo registry.Name, by, d digest.Digest, manifest bool) error {
 	_, err := i.engine.meta.Blob(ctx, repo, d)
 	if manifest && errors.Is(err, registry.ErrBlobUnknown) {
-		_, err = i.engine.meta.StatManifest(ctx, repo, registry.Reference{Digest: d})
+		_, err = i.engine.meta.ArchivedManifest(ctx, repo, d)
 	}
 	if !errors.Is(err, registry.ErrBlobUnknown) && !errors.Is(err, registry.ErrManifestUnknown) {
 		return err
 	}
 	// It may have been deleted together with the manifest since that was read.
-	_, err = i.engine.meta.StatManifest(ctx, repo, registry.Reference{Digest: by})
+	_, err = i.engine.meta.ArchivedManifest(ctx, repo, by)
 	if errors.Is(err, registry.ErrManifestUnknown) || errors.Is(err, registry.ErrNameUnknown) {
 		return nil
 	}

@@ -19,6 +19,15 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
+// oneAtATime is for tests in which one thing happens after the other: with -short, as the race
+// detector is run, they are left out.
+func oneAtATime(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("nothing happens at once here")
+	}
+}
+
 // openDB returns a new database that is closed when the test ends.
 func openDB(t testing.TB) *meta.DB {
 	t.Helper()
@@ -111,7 +120,7 @@ func TestContractWithoutCreateOnPush(t *testing.T) {
 	registrytest.RunClosed(t, func(t *testing.T, there registry.Name) registry.Registry {
 		db := openDB(t)
 		err := db.Update(t.Context(), func(tx *meta.Tx) error {
-			_, err := tx.EnsureRepository(t.Context(), there)
+			_, _, err := tx.CreateRepository(t.Context(), there, registry.Settings{})
 			return err
 		})
 		if err != nil {

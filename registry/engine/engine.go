@@ -8,7 +8,6 @@
 package engine
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -50,12 +49,17 @@ type Engine struct {
 
 	buffers    *buffers.Pool // that pushes read into
 	touchEvery time.Duration // see [touchEvery]
+	pulls      *pulls
+	lossy      *lossy
 
 	mu   sync.Mutex
 	busy map[registry.UploadID]struct{} // uploads a request of this process is writing to
 }
 
-var _ registry.Registry = (*Engine)(nil)
+var (
+	_ registry.Registry = (*Engine)(nil)
+	_ registry.Admin    = (*Engine)(nil)
+)
 
 // New returns the registry whose rows are in db and whose bytes are in blobs.
 func New(db *meta.DB, blobs blob.Store, opts Options) *Engine {
@@ -77,13 +81,7 @@ func New(db *meta.DB, blobs blob.Store, opts Options) *Engine {
 
 		buffers:    buffers.New(bufferSize),
 		touchEvery: touchEvery,
+		pulls:      newPulls(),
+		lossy:      new(lossy),
 	}
-}
-
-// repository finds the repository that is pushed to, or makes it.
-func (e *Engine) repository(ctx context.Context, tx *meta.Tx, name registry.Name) (meta.Repository, error) {
-	if e.opts.CreateOnPush {
-		return tx.EnsureRepository(ctx, name)
-	}
-	return tx.Repository(ctx, name)
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // want fails the test unless err is of a kind, which may be nil.
-func want(t *testing.T, what string, err, kind error) {
+func want(t testing.TB, what string, err, kind error) {
 	t.Helper()
 	if !errors.Is(err, kind) {
 		t.Fatalf("%s: %v, want %v", what, err, kind)

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 
 	"berth/storage/meta"
@@ -12,7 +14,7 @@ import (
 // [queue.Worker] for them, in whichever process, works for all that share the database.
 func (e *Engine) Jobs() map[string]queue.Handler {
 	return map[string]queue.Handler{
-		meta.DeleteObject: {Do: e.unlessHeld(queue.Handle(e.deleteObject))},
+		meta.DeleteObjects: {Do: e.unlessHeld(queue.Handle(e.deleteObjects))},
 	}
 }
 
@@ -44,8 +46,22 @@ func (e *Engine) unlessHeld(h queue.Handler) func(context.Context, queue.Job) er
 	}
 }
 
-// deleteObject removes an object that no row names. Keys are used once, so none ever
-// will again, and one that is gone already is no error.
-func (e *Engine) deleteObject(ctx context.Context, o meta.Object) error {
-	return e.blobs.Delete(ctx, o.Key)
+// deleters is how many objects of one job are removed at a time. A bucket answers each
+// after some milliseconds.
+const deleters = 8
+
+// deleteObjects removes objects that no row names. Keys are used once, so none ever will
+// again, and one that is gone already is no error.
+func (e *Engine) deleteObjects(ctx context.Context, o meta.Objects) error {
+	var work sync.WaitGroup
+	errs := make([]error, deleters)
+	for i := range deleters {
+		work.Go(func() {
+			for n := i; n < len(o.Keys) && errs[i] == nil; n += deleters {
+				errs[i] = e.blobs.Delete(ctx, o.Keys[n])
+			}
+		})
+	}
+	work.Wait()
+	return errors.Join(errs...)
 }

@@ -104,6 +104,45 @@ func TestLostObjectIsUnknown(t *testing.T) {
 	wantHealed(t, e, image.Blobs[1])
 }
 
+// TestLostImageIsUnknown: clients that ask for an image before they push it push it again if a blob
+// of it is lost, and those who only pull see no difference.
+func TestLostImageIsUnknown(t *testing.T) {
+	for name, db := range map[string]*meta.DB{"SQLite": openDB(t), "PostgreSQL": openPostgres(t)} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			s := mem.New()
+			e, image, key := lossyRegistryOn(t, db, s)
+			index := registrytest.Recipe{Seed: 1}.Index(image)
+			other := registrytest.Recipe{Seed: 2, Layers: -1}.Image()
+			for _, b := range other.Blobs {
+				_, err := e.PutBlob(ctx, "a", b.Chunk(), b.Digest)
+				want(t, "PutBlob", err, nil)
+			}
+			for _, m := range []registry.Manifest{index.Manifest, other.Manifest} {
+				_, err := e.PutManifest(ctx, "a", m, nil)
+				want(t, "PutManifest", err, nil)
+			}
+			stat := func(what string, m registrytest.Image, pusher, puller error) {
+				t.Helper()
+				_, err := e.StatManifest(registry.WithPusher(ctx), "a", m.Reference())
+				want(t, "StatManifest for a pusher, "+what, err, pusher)
+				_, err = e.StatManifest(ctx, "a", m.Reference())
+				want(t, "StatManifest for a puller, "+what, err, puller)
+			}
+			stat("all is well", image, nil, nil)
+			replaceObject(t, s, key, nil)
+			_, err := e.OpenBlob(ctx, "a", image.Blobs[1].Digest, registry.Span{})
+			want(t, "OpenBlob", err, registry.ErrBlobUnknown)
+			stat("an image that lacks a blob", image, registry.ErrManifestUnknown, nil)
+			stat("an index of it", index, registry.ErrManifestUnknown, nil)
+			stat("another image", other, nil, nil)
+			wantHealed(t, e, image.Blobs[1])
+			stat("a healed image", image, nil, nil)
+			stat("its index", index, nil, nil)
+		})
+	}
+}
+
 // TestRepair marks what is missing and what is damaged.
 func TestRepair(t *testing.T) {
 	for _, c := range []struct {

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -11,14 +13,28 @@ import (
 	"berth/storage/meta"
 )
 
-// StatManifest implements [registry.Reader].
+// StatManifest implements [registry.Reader]. Most clients that hear that an image is there push
+// nothing of it. So those who may push hear that it is not if a blob of it is lost, as they
+// hear of the blob.
 func (e *Engine) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
-	return e.meta.StatManifest(ctx, repo, ref)
+	m, err := e.meta.StatManifest(ctx, repo, ref)
+	if err != nil || !e.lossy.any(ctx, e.meta.AnyLost) || !registry.FromPusher(ctx) {
+		return m, err
+	}
+	lost, err := e.meta.LostBlob(ctx, repo, m.Digest)
+	if err == nil && lost != "" {
+		err = registry.ErrManifestUnknown.With("the registry has lost blob %s of this image; push the image again", lost)
+	}
+	return m, err
 }
 
 // Manifest implements [registry.Reader].
 func (e *Engine) Manifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Manifest, error) {
-	return e.meta.Manifest(ctx, repo, ref)
+	m, err := e.meta.Manifest(ctx, repo, ref)
+	if err == nil {
+		e.pulls.note(ctx, repo, m.Digest)
+	}
+	return m, err
 }
 
 // Referrers implements [registry.Lister]. Every manifest with a subject is recorded
@@ -30,6 +46,41 @@ func (e *Engine) Referrers(ctx context.Context, repo registry.Name, q registry.R
 
 // PutManifest implements [registry.Writer].
 func (e *Engine) PutManifest(ctx context.Context, repo registry.Name, m registry.Manifest, tags []registry.Tag) (registry.Content, error) {
+	return e.putManifest(ctx, repo, m, tags, e.repository, nil)
+}
+
+// PutImage implements [registry.Images]. It creates no repository.
+func (e *Engine) PutImage(ctx context.Context, repo registry.Name, m registry.Manifest, t registry.Tag) (registry.Content, error) {
+	var tags []registry.Tag
+	if t != "" {
+		tags = []registry.Tag{t}
+	}
+	find := func(ctx context.Context, tx *meta.Tx, name registry.Name) (meta.Repository, error) {
+		return tx.Repository(ctx, name)
+	}
+	return e.putManifest(ctx, repo, m, tags, find, func(tx *meta.Tx, r meta.Repository) error {
+		if t == "" {
+			return registry.ErrImageExists
+		}
+		switch d, err := tx.TagDigest(ctx, r, t); {
+		case errors.Is(err, registry.ErrManifestUnknown):
+			return nil
+		case err != nil:
+			return err
+		case r.Mutability.Fixed(t):
+			return registry.TagFixed(r.Name, t)
+		case d == m.Digest:
+			return registry.ErrImageExists
+		}
+		return nil
+	})
+}
+
+// putManifest stores a manifest. If it is there already, known says whether to go on to
+// its tags, unless that is nil.
+func (e *Engine) putManifest(ctx context.Context, repo registry.Name, m registry.Manifest, tags []registry.Tag,
+	find func(context.Context, *meta.Tx, registry.Name) (meta.Repository, error), known func(*meta.Tx, meta.Repository) error,
+) (registry.Content, error) {
 	content, err := registry.ParseManifest(m.MediaType, m.Bytes)
 	if err != nil {
 		return content, err
@@ -40,25 +91,35 @@ func (e *Engine) PutManifest(ctx context.Context, repo registry.Name, m registry
 	if err := e.room(ctx, len(m.Bytes)); err != nil {
 		return content, err
 	}
-	return content, e.meta.Update(ctx, func(tx *meta.Tx) error {
-		r, err := e.repository(ctx, tx, repo)
+	err = e.meta.Update(ctx, func(tx *meta.Tx) error {
+		r, err := find(ctx, tx, repo)
 		if err != nil {
 			return err
 		}
 		id, err := tx.ManifestID(ctx, r, m.Digest)
-		if errors.Is(err, registry.ErrManifestUnknown) {
+		switch {
+		case errors.Is(err, registry.ErrManifestUnknown):
 			id, err = e.addManifest(ctx, tx, r, m, content)
+		case err == nil:
+			var restored bool
+			if restored, err = tx.ActivateManifest(ctx, r, m.Digest); err == nil && !restored && known != nil {
+				err = known(tx, r)
+			}
 		}
 		if err != nil {
 			return err
 		}
 		for _, t := range tags {
-			if err := tx.PutTag(ctx, r, t, id); err != nil {
+			if err := tx.PutTag(ctx, r, t, id, m.Digest); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		e.warn(ctx, repo)
+	}
+	return content, err
 }
 
 // addManifest records a manifest whose references are all there.
@@ -69,24 +130,31 @@ func (e *Engine) addManifest(ctx context.Context, tx *meta.Tx, r meta.Repository
 	}
 	sparse := e.opts.AllowSparse(r.Name)
 	var missing []digest.Digest
-	refer := func(d digest.Digest, absent bool) error {
-		present, err := tx.ReferToBlob(ctx, r, id, d, absent)
-		if err == nil && !present && !absent {
-			missing = append(missing, d)
-		}
-		return err
+	type reference struct {
+		digest digest.Digest
+		absent bool // may be
 	}
+	var blobs []reference
 	if c.Config != nil {
-		if err := refer(c.Config.Digest, sparse); err != nil {
-			return 0, err
-		}
+		blobs = append(blobs, reference{c.Config.Digest, sparse})
 	}
 	for _, layer := range c.Layers {
-		if err := refer(layer.Digest, sparse || !registry.Distributable(layer)); err != nil {
+		blobs = append(blobs, reference{layer.Digest, sparse || !registry.Distributable(layer)})
+	}
+	// In the order in which garbage collection takes them.
+	slices.SortFunc(blobs, func(a, b reference) int { return cmp.Compare(a.digest, b.digest) })
+	for _, b := range blobs {
+		present, err := tx.ReferToBlob(ctx, r, id, b.digest, b.absent)
+		if err != nil {
 			return 0, err
 		}
+		if !present && !b.absent {
+			missing = append(missing, b.digest)
+		}
 	}
-	for _, child := range c.Manifests {
+	children := slices.Clone(c.Manifests)
+	slices.SortFunc(children, func(a, b registry.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	for _, child := range children {
 		present, err := tx.ReferToManifest(ctx, r, id, child.Digest, false)
 		if err == nil && !present {
 			// BuildKit keeps caches as an index that lists blobs.

@@ -1,13 +1,13 @@
 package engine_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
-	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -18,6 +18,7 @@ import (
 	"berth/registry/registrytest"
 	"berth/storage/blob"
 	"berth/storage/blob/mem"
+	"berth/storage/gc"
 	"berth/storage/meta"
 )
 
@@ -25,6 +26,7 @@ import (
 // of registrytest, and expects the same answers. Now and then the engine starts anew
 // with what is on the disk.
 func TestModel(t *testing.T) {
+	oneAtATime(t)
 	databases := 0
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
@@ -44,7 +46,10 @@ func TestModel(t *testing.T) {
 			"DeleteTag":      m.deleteTag,
 			"DeleteManifest": m.deleteManifest,
 			"DeleteBlob":     m.deleteBlob,
+			"RestoreImage":   m.restoreImage,
+			"RestoreImage2":  m.restoreImage,
 			"Restart":        m.restart,
+			"CollectGarbage": m.collectGarbage,
 		})
 		m.compareAll(t)
 	})
@@ -84,8 +89,8 @@ type machine struct {
 	path    string
 	db      *meta.DB
 	blobs   *mem.Store
-	engine  registry.Registry
-	model   registry.Registry
+	engine  *engine.Engine
+	model   *registrytest.Memory
 	uploads []modelUpload
 }
 
@@ -119,6 +124,20 @@ func (m *machine) restart(t *rapid.T) {
 	m.open(t)
 }
 
+// collectGarbage removes what nothing mentions, without any grace.
+func (m *machine) collectGarbage(t *rapid.T) {
+	if _, err := gc.NewSweeper(m.db, gc.Options{Grace: -time.Hour}).Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.engine.DoDueJobs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	blobs, err := m.db.Blobs(t.Context(), "", 1000)
+	if want := m.model.CollectGarbage(); err != nil || len(blobs) != want {
+		t.Fatalf("%d blobs are left (%v), want %d", len(blobs), err, want)
+	}
+}
+
 // both compares what the registries answer to one call.
 func both[T any](t *rapid.T, m *machine, what string, call func(registry.Registry) (T, error)) T {
 	got, gotErr := call(m.engine)
@@ -144,7 +163,7 @@ func kind(t *rapid.T, err error) error {
 	for _, k := range []error{
 		registry.ErrNameUnknown, registry.ErrBlobUnknown, registry.ErrBlobReferenced, registry.ErrManifestUnknown,
 		registry.ErrManifestReferenced, registry.ErrManifestBlobUnknown, registry.ErrManifestInvalid, registry.ErrDigestInvalid,
-		registry.ErrSizeInvalid, registry.ErrRangeInvalid, registry.ErrUploadUnknown,
+		registry.ErrImageExists, registry.ErrSizeInvalid, registry.ErrRangeInvalid, registry.ErrUploadUnknown,
 	} {
 		if errors.Is(err, k) {
 			return k
@@ -173,112 +192,6 @@ func (m *machine) mountBlob(t *rapid.T) {
 	from := pick(t, "from", append(modelRepos, ""))
 	both(t, m, "MountBlob", func(r registry.Registry) (registry.Descriptor, error) {
 		return r.MountBlob(t.Context(), repo, from, b.Digest)
-	})
-}
-
-func (m *machine) startUpload(t *rapid.T) {
-	u := modelUpload{repo: pick(t, "repo", modelRepos), blob: pick(t, "blob", modelBlobs)}
-	alg := pick(t, "algorithm", []digest.Algorithm{digest.SHA256, digest.SHA512})
-	for r, id := range map[registry.Registry]*registry.UploadID{m.engine: &u.engine, m.model: &u.model} {
-		started, err := r.StartUpload(t.Context(), u.repo, alg)
-		if err != nil || started.Offset != 0 || started.Algorithm != alg || started.Repo != u.repo {
-			t.Fatalf("StartUpload: %+v, %v", started, err)
-		}
-		*id = started.ID
-	}
-	m.uploads = append(m.uploads, u)
-}
-
-// upload picks an upload, which may be over, and a repository that is mostly its own.
-func (m *machine) upload(t *rapid.T) (u *modelUpload, repo registry.Name) {
-	if len(m.uploads) == 0 {
-		t.Skip("no upload")
-	}
-	u = &m.uploads[rapid.IntRange(0, len(m.uploads)-1).Draw(t, "upload")]
-	if rapid.IntRange(0, 9).Draw(t, "elsewhere") == 9 {
-		return u, pick(t, "repo", modelRepos)
-	}
-	return u, u.repo
-}
-
-// id is what an upload is called in a registry.
-func (m *machine) id(u *modelUpload, r registry.Registry) registry.UploadID {
-	if r == m.engine {
-		return u.engine
-	}
-	return u.model
-}
-
-// chunk draws a chunk of an upload's blob. Most of the time it fits.
-func (u *modelUpload) chunk(t *rapid.T, rest bool) func() registry.Chunk {
-	from := min(int(u.offset), len(u.blob.Bytes))
-	to := len(u.blob.Bytes)
-	if !rest {
-		to = rapid.IntRange(from, to).Draw(t, "to")
-	}
-	part := u.blob.Bytes[from:to]
-	c := registry.Chunk{Offset: u.offset, Size: int64(len(part))}
-	broken := false
-	switch rapid.IntRange(0, 11).Draw(t, "fault") {
-	case 7:
-		c.Offset = rapid.Int64Range(0, 200_000).Draw(t, "offset")
-	case 8:
-		c.Size = rapid.Int64Range(0, 200_000).Draw(t, "size")
-	case 9:
-		broken = true
-		part = part[:len(part)/2]
-	case 10:
-		c.Offset = -1
-	case 11:
-		c.Size = -1
-	}
-	return func() registry.Chunk {
-		c.Body = bytes.NewReader(part)
-		if broken && c.Size > 0 {
-			c.Body = io.MultiReader(c.Body, iotest.ErrReader(io.ErrUnexpectedEOF))
-		}
-		return c
-	}
-}
-
-func (m *machine) appendUpload(t *rapid.T) {
-	u, repo := m.upload(t)
-	chunk := u.chunk(t, false)
-	both(t, m, "AppendUpload", func(r registry.Registry) (int64, error) {
-		appended, err := r.AppendUpload(t.Context(), repo, m.id(u, r), chunk())
-		return appended.Offset, err
-	})
-	m.look(t, u, repo)
-}
-
-func (m *machine) finishUpload(t *rapid.T) {
-	u, repo := m.upload(t)
-	chunk := u.chunk(t, true)
-	d := u.blob.Digest
-	if rapid.IntRange(0, 4).Draw(t, "other digest") == 4 {
-		d = pick(t, "digest", modelBlobs).Digest
-	}
-	both(t, m, "FinishUpload", func(r registry.Registry) (registry.Descriptor, error) {
-		return r.FinishUpload(t.Context(), repo, m.id(u, r), chunk(), d)
-	})
-	m.look(t, u, repo)
-}
-
-func (m *machine) cancelUpload(t *rapid.T) {
-	u, repo := m.upload(t)
-	bothErr(t, m, "CancelUpload", func(r registry.Registry) error { return r.CancelUpload(t.Context(), repo, m.id(u, r)) })
-	m.look(t, u, repo)
-}
-
-// look asks how far an upload has come.
-func (m *machine) look(t *rapid.T, u *modelUpload, repo registry.Name) {
-	u.offset = both(t, m, "Upload", func(r registry.Registry) (int64, error) {
-		found, err := r.Upload(t.Context(), u.repo, m.id(u, r))
-		return found.Offset, err
-	})
-	bothErr(t, m, "Upload", func(r registry.Registry) error {
-		_, err := r.Upload(t.Context(), repo, m.id(u, r))
-		return err
 	})
 }
 
@@ -336,6 +249,14 @@ func (m *machine) compareAll(t *rapid.T) {
 }
 
 func (m *machine) compareRepository(t *rapid.T, repo registry.Name) {
+	listed, err := m.engine.DeletedImages(t.Context(), repo, "", 100)
+	var deleted []digest.Digest
+	for _, x := range listed {
+		deleted = append(deleted, x.Digest)
+	}
+	if want := m.model.Deleted(repo); err != nil || !slices.Equal(deleted, want) {
+		t.Fatalf("DeletedImages: %v (%v), want %v", deleted, err, want)
+	}
 	compareList(t, m, "Tags", func(r registry.Registry, last registry.Tag) ([]registry.Tag, error) {
 		return r.Tags(t.Context(), repo, last, 2)
 	})
@@ -392,8 +313,7 @@ func compareList[T ~string](t *rapid.T, m *machine, what string, list func(r reg
 // wantSound asks the engine's own inspection: no losses, and an object for each blob
 // and for each upload with bytes, but none besides.
 func (m *machine) wantSound(t *rapid.T) {
-	e := m.engine.(*engine.Engine)
-	_, err := e.Inspect(t.Context(), engine.Check{Deep: true, Found: func(p engine.Problem) error {
+	_, err := m.engine.Inspect(t.Context(), engine.Check{Deep: true, Found: func(p engine.Problem) error {
 		return fmt.Errorf("%s: %s", p.Kind, p.Message)
 	}})
 	if err != nil {

@@ -31,12 +31,9 @@ func TestCreateRepository(t *testing.T) {
 	b := registrytest.NewBlob(1, 1)
 	_, err := e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest)
 	want(t, "PutBlob without a repository", err, registry.ErrNameUnknown)
-	for _, first := range []bool{true, false} {
-		created, err := e.CreateRepository(t.Context(), "a")
-		want(t, "CreateRepository", err, nil)
-		if created != first {
-			t.Errorf("CreateRepository: created is %t, want %t", created, first)
-		}
+	for _, expected := range []error{nil, registry.ErrNameTaken} {
+		_, err := e.CreateRepository(t.Context(), "a", registry.Settings{})
+		want(t, "CreateRepository", err, expected)
 	}
 	_, err = e.PutBlob(t.Context(), "a", b.Chunk(), b.Digest)
 	want(t, "PutBlob", err, nil)

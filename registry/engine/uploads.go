@@ -15,6 +15,13 @@ import (
 
 // StartUpload implements [registry.Writer].
 func (e *Engine) StartUpload(ctx context.Context, repo registry.Name, alg digest.Algorithm) (registry.Upload, error) {
+	if err := e.mayGrow(ctx, repo, "", -1); err != nil {
+		return registry.Upload{}, err
+	}
+	return e.startUpload(ctx, repo, alg)
+}
+
+func (e *Engine) startUpload(ctx context.Context, repo registry.Name, alg digest.Algorithm) (registry.Upload, error) {
 	u := meta.Upload{
 		ID:        registry.UploadID(uuid.NewString()),
 		Repo:      repo,
@@ -27,10 +34,8 @@ func (e *Engine) StartUpload(ctx context.Context, repo registry.Name, alg digest
 		update = e.meta.Update
 	}
 	err := update(ctx, func(tx *meta.Tx) (err error) {
-		if !e.opts.CreateOnPush {
-			if _, err := tx.Repository(ctx, repo); err != nil {
-				return err
-			}
+		if err := e.mayPush(ctx, tx, repo); err != nil {
+			return err
 		}
 		u, err = tx.PutUpload(ctx, u)
 		return err
@@ -51,7 +56,13 @@ func (e *Engine) AppendUpload(ctx context.Context, repo registry.Name, id regist
 		return status(r.upload), err
 	}
 	defer r.end()
+	if err := r.growing(ctx, c, ""); err != nil {
+		return status(r.upload), err
+	}
 	if err = r.receive(ctx, c); err == nil {
+		if c.Note != "" {
+			r.upload.Note = c.Note
+		}
 		err = r.suspend(ctx)
 	}
 	return status(r.upload), err
@@ -64,6 +75,9 @@ func (e *Engine) FinishUpload(ctx context.Context, repo registry.Name, id regist
 		return registry.Descriptor{}, err
 	}
 	defer r.end()
+	if err := r.growing(ctx, c, d); err != nil {
+		return registry.Descriptor{}, err
+	}
 	if err := r.receive(ctx, c); err != nil {
 		return registry.Descriptor{}, err
 	}
@@ -71,7 +85,11 @@ func (e *Engine) FinishUpload(ctx context.Context, repo registry.Name, id regist
 	if err != nil {
 		return registry.Descriptor{}, err
 	}
-	return describe(b), e.publishOrRetract(context.WithoutCancel(ctx), r.upload, b)
+	if err := e.publishOrRetract(context.WithoutCancel(ctx), r.upload, b); err != nil {
+		return describe(b), err
+	}
+	e.warn(ctx, repo)
+	return describe(b), nil
 }
 
 // publishOrRetract publishes b. If another server has cancelled the upload, or ended it
@@ -152,7 +170,10 @@ func (r *reception) finish(ctx context.Context, d digest.Digest) (meta.Blob, err
 // PutBlob implements [registry.Writer]. It goes through an upload like any other, so
 // that bytes which arrived before a crash can be found and removed.
 func (e *Engine) PutBlob(ctx context.Context, repo registry.Name, c registry.Chunk, d digest.Digest) (registry.Descriptor, error) {
-	u, err := e.StartUpload(ctx, repo, d.Algorithm())
+	if err := e.mayGrow(ctx, repo, d, c.Size); err != nil {
+		return registry.Descriptor{}, err
+	}
+	u, err := e.startUpload(ctx, repo, d.Algorithm())
 	if err != nil {
 		return registry.Descriptor{}, err
 	}
@@ -235,5 +256,5 @@ func (e *Engine) release(id registry.UploadID) {
 }
 
 func status(u meta.Upload) registry.Upload {
-	return registry.Upload{ID: u.ID, Repo: u.Repo, Algorithm: u.Algorithm, Offset: u.Received, StartedAt: u.StartedAt}
+	return registry.Upload{ID: u.ID, Repo: u.Repo, Algorithm: u.Algorithm, Offset: u.Received, StartedAt: u.StartedAt, Note: u.Note}
 }

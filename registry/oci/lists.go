@@ -68,10 +68,11 @@ func (s *Server) getReferrers(w http.ResponseWriter, r *http.Request, q request)
 			return err
 		}
 	}
-	if find.ArtifactType = r.URL.Query().Get("artifactType"); find.ArtifactType != "" {
-		if !isText(find.ArtifactType) {
-			return registry.ErrPageInvalid.With("artifactType=%q is no type", registry.Clip(find.ArtifactType))
+	if kind := r.URL.Query().Get("artifactType"); kind != "" {
+		if !isText(kind) {
+			return registry.ErrPageInvalid.With("artifactType=%q is no type", registry.Clip(kind))
 		}
+		find.ArtifactTypes = []string{kind}
 		w.Header().Set("OCI-Filters-Applied", "artifactType")
 	}
 	list, more, err := s.registry.Referrers(r.Context(), q.repo, find)

@@ -28,7 +28,8 @@ func (s *Server) getManifest(w http.ResponseWriter, r *http.Request, q request) 
 		serveContent(w, r, d, absent(d.Size))
 		return nil
 	}
-	m, err := s.registry.Manifest(r.Context(), q.repo, q.reference)
+	by := auth.PrincipalFrom(r.Context()).IdentityARN(s.opts.Location)
+	m, err := s.registry.Manifest(registry.WithPuller(r.Context(), by), q.repo, q.reference)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, q request) 
 		}
 		w.Header().Set("OCI-Tag", strings.Join(list, ", "))
 	}
-	writeCreated(w, fmt.Sprintf("/v2/%s/manifests/%s", q.repo, m.Digest), m.Digest)
+	writeCreated(w, r, fmt.Sprintf("/v2/%s/manifests/%s", q.repo, m.Digest), m.Digest)
 	return nil
 }
 

@@ -99,3 +99,34 @@ func TestManifestsInMemory(t *testing.T) {
 		}
 	}
 }
+
+// asked notes who pulls.
+type asked struct {
+	registry.Registry
+	by chan string
+}
+
+func (a asked) Manifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Manifest, error) {
+	a.by <- registry.PullerFrom(ctx)
+	return registry.Manifest{}, registry.ErrManifestUnknown
+}
+
+// TestPuller: the registry learns who pulls, since some pulls do not count.
+func TestPuller(t *testing.T) {
+	between := asked{by: make(chan string, 1)}
+	s := serveBehind(t, nil, func(o *oci.Options) {
+		o.Authenticate = func(*http.Request) (auth.Principal, error) { return auth.Principal{Name: "ann", Kind: auth.User}, nil }
+		o.Location = auth.Location{Account: "111122223333"}
+	}, func(next registry.Registry) registry.Registry {
+		between.Registry = next
+		return between
+	})
+	answer, err := http.Get(s.URL + "/v2/team/app/manifests/latest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if by := <-between.by; by != "arn:aws:iam::111122223333:user/ann" {
+		t.Errorf("pulled by %q", by)
+	}
+}

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -24,6 +25,7 @@ type Record struct {
 	Agent      string
 	Login      string // the name given with Basic credentials, right or wrong
 	Principal  string // who it proved to be
+	Action     string // of the API of ECR that was asked for
 	Repository registry.Name
 	Reference  string // tag, digest or upload
 	Status     int
@@ -56,6 +58,16 @@ func newRecord(r *http.Request, operation, remote string) *Record {
 	return rec
 }
 
+type recordKey struct{}
+
+// Note completes the record of a request to an endpoint that was added with
+// [Server.Handle].
+func Note(ctx context.Context, change func(*Record)) {
+	if rec, ok := ctx.Value(recordKey{}).(*Record); ok {
+		change(rec)
+	}
+}
+
 // finish notes how r has ended: with err, or with what happened to the answer's body.
 func (rec *Record) finish(w *response, r *http.Request, err error) {
 	rec.Took = time.Since(rec.Started)
@@ -64,9 +76,11 @@ func (rec *Record) finish(w *response, r *http.Request, err error) {
 		rec.Status = http.StatusOK
 	}
 	rec.Received, rec.Sent = rec.body.n, w.sent
-	rec.Err = err
+	if err != nil {
+		rec.Err = err
+	}
 	rec.Fault = rec.Status >= 500
-	if err == nil && w.err != nil {
+	if rec.Err == nil && w.err != nil {
 		rec.Err = w.err
 		rec.Fault = !ofClient(r, w.err)
 	}
@@ -92,6 +106,7 @@ func (rec *Record) attrs() []slog.Attr {
 	for _, s := range []slog.Attr{
 		slog.String("login", rec.Login),
 		slog.String("principal", rec.Principal),
+		slog.String("action", rec.Action),
 		slog.String("repository", string(rec.Repository)),
 		slog.String("reference", rec.Reference),
 		slog.String("agent", rec.Agent),

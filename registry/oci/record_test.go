@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -69,6 +70,7 @@ func TestClientGoneIsNoFault(t *testing.T) {
 	s := serveBehind(t, nil, func(o *oci.Options) {
 		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		o.Address = func(*http.Request) string { return "192.0.2.7" }
+		o.Secure = func(*http.Request) bool { return true }
 	}, func(next registry.Registry) registry.Registry {
 		slow.Registry = next
 		return slow
@@ -79,7 +81,7 @@ func TestClientGoneIsNoFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() {
-		if o := <-slow.asked; o.Address != "192.0.2.7" || o.RequestID == "" {
+		if o := <-slow.asked; o.Address != "192.0.2.7" || !o.Secure || o.RequestID == "" {
 			t.Errorf("the registry is told of %+v", o)
 		}
 		cancel()
@@ -113,4 +115,23 @@ func TestBrokenContentIsAFault(t *testing.T) {
 			t.Errorf("the record is %+v, want %q", rec, name)
 		}
 	}
+}
+
+// TestNote: an endpoint that was added tells the log who asked, and for what.
+func TestNote(t *testing.T) {
+	var log bytes.Buffer
+	s := oci.New(waiting{}, oci.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s.Handle("/", "other", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		oci.Note(r.Context(), func(rec *oci.Record) {
+			rec.Action, rec.Principal, rec.Repository, rec.Err = "PutImage", "ann", "team/app", errors.New("because")
+		})
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
+	for _, want := range []string{"level=ERROR", "status=500", "principal=ann", "action=PutImage", "repository=team/app", "error=because"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s is not in %s", want, &log)
+		}
+	}
+	oci.Note(t.Context(), func(*oci.Record) { t.Error("there is no request") })
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -39,6 +40,10 @@ type Options struct {
 	// which behind a proxy is the proxy.
 	Address func(*http.Request) string
 
+	// Secure says whether a request came over TLS; nil asks its connection, of which the
+	// part in front of a proxy cannot be seen.
+	Secure func(*http.Request) bool
+
 	// Authorize says whether the principal of a context may do action on repo. The
 	// registry behind asks the same; this is for a request whose body has to be in
 	// memory before the registry can be called. Nil leaves it to the registry.
@@ -51,6 +56,9 @@ type Options struct {
 	// StallTimeout is how long a body may stand still, either way, before the
 	// connection is given up; zero means a minute.
 	StallTimeout time.Duration
+
+	// Location is where the registry is, as the ARNs of those who pull have it.
+	Location auth.Location
 
 	// Redirect, if set, says whether a pull of a blob is sent to where else the registry
 	// has it, as in a bucket.
@@ -139,6 +147,9 @@ func New(reg registry.Registry, opts Options) *Server {
 	if opts.Address == nil {
 		opts.Address = func(r *http.Request) string { return r.RemoteAddr }
 	}
+	if opts.Secure == nil {
+		opts.Secure = func(r *http.Request) bool { return r.TLS != nil }
+	}
 	if opts.Observe == nil {
 		opts.Observe = func(Record) {}
 	}
@@ -160,9 +171,15 @@ func New(reg registry.Registry, opts Options) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
 
 // Handle adds an endpoint beside /v2/ whose requests are logged and counted like
-// the others. h finds out itself who asks.
+// the others, and whose bodies may not stand still. h finds out itself who asks, and can
+// tell with [Note].
 func (s *Server) Handle(path, operation string, h http.Handler) {
-	s.router.Handle(path, s.observe(operation, func(w *response, r *http.Request, _ *Record) error {
+	s.router.Handle(path, s.observe(operation, func(w *response, r *http.Request, rec *Record) error {
+		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{s.body(w, r), r.Body}
 		h.ServeHTTP(w, r)
 		return nil
 	}))
@@ -187,7 +204,9 @@ func (s *Server) observe(operation string, answer func(*response, *http.Request,
 			// Of a body that no handler wants, net/http reads some before it answers.
 			out.control.SetReadDeadline(time.Now().Add(s.opts.StallTimeout))
 		}
-		r = r.WithContext(auth.WithOrigin(r.Context(), auth.Origin{Address: rec.Remote, RequestID: rec.RequestID}))
+		r = r.WithContext(auth.WithOrigin(r.Context(), auth.Origin{
+			Address: rec.Remote, Secure: s.opts.Secure(r), RequestID: rec.RequestID,
+		}))
 		err := recovered(func() error { return answer(out, r, rec) })
 		if err != nil {
 			s.writeError(out, r, err)
@@ -219,7 +238,11 @@ func (s *Server) answer(h handler, w *response, r *http.Request, rec *Record) er
 	if err != nil {
 		return err
 	}
-	r = r.WithContext(auth.WithPrincipal(r.Context(), principal))
+	ctx := auth.WithPrincipal(r.Context(), principal)
+	if r.Method == http.MethodPost || r.Method == http.MethodPut {
+		ctx = registry.WithWarnings(ctx, &registry.Warnings{})
+	}
+	r = r.WithContext(ctx)
 	return h(s, w, r, q)
 }
 

@@ -62,7 +62,7 @@ func (s *Server) mount(w http.ResponseWriter, r *http.Request, repo registry.Nam
 		return false, nil
 	}
 	if err == nil {
-		writeCreated(w, blobLocation(repo, d), d)
+		writeCreated(w, r, blobLocation(repo, d), d)
 	}
 	return err == nil, err
 }
@@ -77,7 +77,7 @@ func (s *Server) postBlob(w http.ResponseWriter, r *http.Request, q request, val
 	if _, err := s.registry.PutBlob(r.Context(), q.repo, c, d); err != nil {
 		return err
 	}
-	writeCreated(w, blobLocation(q.repo, d), d)
+	writeCreated(w, r, blobLocation(q.repo, d), d)
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (s *Server) putUpload(w http.ResponseWriter, r *http.Request, q request) er
 	if err != nil {
 		return err
 	}
-	writeCreated(w, blobLocation(q.repo, d), d)
+	writeCreated(w, r, blobLocation(q.repo, d), d)
 	return nil
 }
 
@@ -197,10 +197,27 @@ func writeUpload(w http.ResponseWriter, u registry.Upload) {
 	h.Set("Docker-Upload-UUID", string(u.ID))
 }
 
-// writeCreated answers for a blob or manifest that is now there.
-func writeCreated(w http.ResponseWriter, location string, d digest.Digest) {
+// writeCreated answers for a blob or manifest that is now there, with the warnings there
+// were.
+func writeCreated(w http.ResponseWriter, r *http.Request, location string, d digest.Digest) {
 	h := w.Header()
+	if warnings := registry.WarningsFrom(r.Context()); warnings != nil {
+		writeWarnings(h, warnings.All())
+	}
 	h.Set("Location", location)
 	h.Set("Docker-Content-Digest", d.String())
 	w.WriteHeader(http.StatusCreated)
+}
+
+// writeWarnings adds warnings as the specification has them.
+// https://github.com/opencontainers/distribution-spec/blob/main/spec.md#warnings
+func writeWarnings(h http.Header, texts []string) {
+	const most = 4096 // bytes of all of them together
+	size := 0
+	for _, text := range texts {
+		value := `299 - "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+		if size += len(value); size <= most {
+			h.Add("Warning", value)
+		}
+	}
 }

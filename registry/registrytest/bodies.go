@@ -95,3 +95,30 @@ func testUploadKeepsWhatArrivedInTheEnd(x *suite) {
 		x.wantBlob(into, b)
 	}
 }
+
+func testUploadKeepsNote(x *suite) {
+	for _, size := range sizes {
+		b := NewBlob(1, size)
+		id := x.start(repo, b)
+		noted := func(c registry.Chunk, note, want string) error {
+			x.Helper()
+			c.Note = note
+			sent, err := x.AppendUpload(x.ctx, repo, id, c)
+			stands, unknown := x.Upload(x.ctx, repo, id)
+			x.want("Upload", unknown, nil)
+			if sent.Note != want || stands.Note != want {
+				x.Errorf("after the note %q AppendUpload says %q and Upload %q, want %q", note, sent.Note, stands.Note, want)
+			}
+			return err
+		}
+		x.want("AppendUpload", noted(b.Part(0, 100), "", ""), nil)
+		x.want("AppendUpload", noted(b.Part(100, 200), "first", "first"), nil)
+		x.want("AppendUpload elsewhere", noted(b.Part(100, 200), "no", "first"), registry.ErrRangeInvalid)
+		x.want("AppendUpload that breaks off", noted(brokenOff(b, 200, 300), "no", "first"), registry.ErrSizeInvalid)
+		x.want("AppendUpload", noted(b.Part(300, 400), "", "first"), nil)
+		x.want("AppendUpload", noted(b.Part(400, size), "second", "second"), nil)
+		_, err := x.FinishUpload(x.ctx, repo, id, b.Part(size, size), b.Digest)
+		x.want("FinishUpload", err, nil)
+		x.wantBlob(repo, b)
+	}
+}

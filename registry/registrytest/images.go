@@ -100,6 +100,22 @@ func (r Recipe) Image() Image {
 	return image
 }
 
+// With is an image of layers that others may have too.
+func (r Recipe) With(layers ...Blob) Image {
+	r.Layers = -1
+	config := r.Image().Blobs[0]
+	m := ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: registry.MediaTypeImageManifest,
+		ArtifactType: r.ArtifactType, Subject: r.Subject, Annotations: r.Annotations, Config: config.Descriptor,
+	}
+	for _, l := range layers {
+		m.Layers = append(m.Layers, l.Descriptor)
+	}
+	image := r.encode(m.MediaType, m)
+	image.Blobs = append([]Blob{config}, layers...)
+	return image
+}
+
 // Index is an image index, or Docker's manifest list, of children.
 func (r Recipe) Index(children ...Image) Image {
 	m := ocispec.Index{

@@ -24,12 +24,15 @@ type Memory struct {
 	mu           sync.Mutex // held by every method, but not while a body is read
 	repositories map[registry.Name]*repository
 	uploads      map[registry.UploadID]*upload
+	known        map[digest.Digest][]byte // blobs until garbage collection, also those that no repository sees
+	deletions    int
 }
 
 type repository struct {
 	blobs     map[digest.Digest][]byte
 	manifests map[digest.Digest]manifest
 	tags      map[registry.Tag]digest.Digest
+	deleted   map[digest.Digest]deleted // until garbage collection
 }
 
 type manifest struct {
@@ -47,6 +50,7 @@ func NewMemory() *Memory {
 	return &Memory{
 		repositories: map[registry.Name]*repository{},
 		uploads:      map[registry.UploadID]*upload{},
+		known:        map[digest.Digest][]byte{},
 	}
 }
 
@@ -74,6 +78,7 @@ func (m *Memory) ensure(name registry.Name) *repository {
 			blobs:     map[digest.Digest][]byte{},
 			manifests: map[digest.Digest]manifest{},
 			tags:      map[registry.Tag]digest.Digest{},
+			deleted:   map[digest.Digest]deleted{},
 		}
 		m.repositories[name] = r
 	}
@@ -131,7 +136,7 @@ func (m *Memory) PutBlob(_ context.Context, repo registry.Name, c registry.Chunk
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ensure(repo).blobs[d] = b
+	m.ensure(repo).blobs[d], m.known[d] = b, b
 	return describeBlob(d, b), nil
 }
 
@@ -186,6 +191,27 @@ func (m *Memory) DeleteBlob(_ context.Context, repo registry.Name, d digest.Dige
 	}
 	delete(r.blobs, d)
 	return nil
+}
+
+// CollectGarbage removes the blobs that no manifest of their repository names, and says how
+// many different ones are left.
+func (m *Memory) CollectGarbage() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	left := map[digest.Digest]bool{}
+	for _, r := range m.repositories {
+		named := map[digest.Digest]bool{}
+		for _, m := range r.manifests {
+			maps.Copy(named, m.blobs)
+		}
+		maps.DeleteFunc(r.blobs, func(d digest.Digest, _ []byte) bool { return !named[d] })
+		for d := range r.blobs {
+			left[d] = true
+		}
+		clear(r.deleted)
+	}
+	maps.DeleteFunc(m.known, func(d digest.Digest, _ []byte) bool { return !left[d] })
+	return len(left)
 }
 
 // Repositories implements [registry.Lister].

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -130,6 +131,14 @@ func (m *Memory) DeleteManifest(_ context.Context, repo registry.Name, d digest.
 			return registry.ErrManifestReferenced
 		}
 	}
+	m.deletions++
+	gone := deleted{manifest: r.manifests[d], when: m.deletions}
+	for t, tagged := range r.tags {
+		if tagged == d {
+			gone.tags = append(gone.tags, t)
+		}
+	}
+	r.deleted[d] = gone
 	delete(r.manifests, d)
 	maps.DeleteFunc(r.tags, func(_ registry.Tag, tagged digest.Digest) bool { return tagged == d })
 	return nil
@@ -157,7 +166,7 @@ func (m *Memory) Referrers(_ context.Context, repo registry.Name, q registry.Ref
 	found := page(func(yield func(digest.Digest) bool) {
 		for d, x := range r.manifests {
 			refers := x.content.Subject != nil && x.content.Subject.Digest == q.Subject
-			fits := q.ArtifactType == "" || x.content.ArtifactType == q.ArtifactType
+			fits := len(q.ArtifactTypes) == 0 || slices.Contains(q.ArtifactTypes, x.content.ArtifactType)
 			if refers && fits && !yield(d) {
 				return
 			}

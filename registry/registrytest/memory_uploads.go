@@ -16,11 +16,12 @@ type upload struct {
 	alg     digest.Algorithm
 	started time.Time
 	bytes   []byte
+	note    string
 	busy    bool // a request is writing to it
 }
 
 func (u *upload) status() registry.Upload {
-	return registry.Upload{ID: u.id, Repo: u.repo, Algorithm: u.alg, Offset: int64(len(u.bytes)), StartedAt: u.started}
+	return registry.Upload{ID: u.id, Repo: u.repo, Algorithm: u.alg, Offset: int64(len(u.bytes)), StartedAt: u.started, Note: u.note}
 }
 
 // StartUpload implements [registry.Writer].
@@ -77,7 +78,7 @@ func (m *Memory) FinishUpload(_ context.Context, repo registry.Name, id registry
 	if d.Algorithm().FromBytes(u.bytes) != d {
 		return registry.Descriptor{}, registry.ErrDigestInvalid
 	}
-	m.ensure(repo).blobs[d] = u.bytes
+	m.ensure(repo).blobs[d], m.known[d] = u.bytes, u.bytes
 	return describeBlob(d, u.bytes), nil
 }
 
@@ -97,6 +98,9 @@ func (m *Memory) receive(repo registry.Name, id registry.UploadID, c registry.Ch
 	m.mu.Lock()
 	u.busy = false
 	u.bytes = append(u.bytes, b...)
+	if err == nil && c.Note != "" {
+		u.note = c.Note
+	}
 	return u, err
 }
 

@@ -113,11 +113,15 @@ func testReferrersOfType(x *suite) {
 	}
 	for kind, images := range byType {
 		for _, limit := range []int{1, 3, 4, 5} {
-			x.wantReferrers(registry.ReferrersQuery{Subject: subject.Digest, ArtifactType: kind, Limit: limit}, images...)
+			x.wantReferrers(registry.ReferrersQuery{Subject: subject.Digest, ArtifactTypes: []string{kind}, Limit: limit}, images...)
 		}
 	}
+	two := []string{"application/vnd.example.type0", "application/vnd.example.type2"}
+	for _, limit := range []int{1, 3, 8, 9} {
+		x.wantReferrers(registry.ReferrersQuery{Subject: subject.Digest, ArtifactTypes: two, Limit: limit}, slices.Concat(byType[two[0]], byType[two[1]])...)
+	}
 	for _, kind := range []string{"application/vnd.example", "application/vnd.example.TYPE1", "%", "' OR 1 = 1"} {
-		x.wantReferrers(registry.ReferrersQuery{Subject: subject.Digest, ArtifactType: kind, Limit: 10})
+		x.wantReferrers(registry.ReferrersQuery{Subject: subject.Digest, ArtifactTypes: []string{kind}, Limit: 10})
 	}
 }
 

@@ -34,6 +34,7 @@ func RunAs(t *testing.T, as func(context.Context) context.Context, open func(t *
 		{"UploadChecksSize", testUploadChecksSize},
 		{"UploadKeepsWhatArrived", testUploadKeepsWhatArrived},
 		{"UploadKeepsWhatArrivedInTheEnd", testUploadKeepsWhatArrivedInTheEnd},
+		{"UploadKeepsNote", testUploadKeepsNote},
 		{"UploadDiscardsOtherBytes", testUploadDiscardsOtherBytes},
 		{"UploadByOtherAlgorithm", testUploadByOtherAlgorithm},
 		{"UploadIsUnknown", testUploadIsUnknown},

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"time"
@@ -49,16 +50,23 @@ func (db *DB) Account(ctx context.Context, name string) (auth.Account, error) {
 }
 
 // Accounts implements [auth.Store].
-func (db *DB) Accounts(ctx context.Context, after string, limit int) ([]auth.Account, error) {
-	return collect(ctx, db.run, scanAccount, selectAccount+` WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
+func (db *DB) Accounts(ctx context.Context, kind auth.Kind, after string, limit int) ([]auth.Account, error) {
+	if kind == "" {
+		return collect(ctx, db.run, scanAccount, selectAccount+` WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
+	}
+	return collect(ctx, db.run, scanAccount, selectAccount+` WHERE kind = ? AND name > ? ORDER BY name LIMIT ?`, string(kind), after, limit)
 }
 
 // CreateAccount implements [auth.Store].
 func (db *DB) CreateAccount(ctx context.Context, a auth.Account, policies ...string) error {
-	return db.changeAccounts(ctx, func(tx *Tx) error {
-		n, err := tx.exec(ctx, `INSERT INTO accounts (name, kind, secret, disabled, expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?)
+	return db.UpdateAccess(ctx, func(tx *Tx) error {
+		tags, err := toJSON(a.Tags, len(a.Tags) == 0)
+		if err != nil {
+			return err
+		}
+		n, err := tx.exec(ctx, `INSERT INTO accounts (name, kind, secret, disabled, expires_at, created_at, tags, trust) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (name) DO NOTHING`,
-			a.Name, string(a.Kind), a.PasswordHash, a.Disabled, optionalMicros(a.ExpiresAt), micros(a.CreatedAt))
+			a.Name, string(a.Kind), a.PasswordHash, a.Disabled, optionalMicros(a.ExpiresAt), micros(a.CreatedAt), tags, a.Trust)
 		if err == nil && n == 0 {
 			err = auth.ErrAccountExists
 		}
@@ -73,7 +81,7 @@ func (db *DB) CreateAccount(ctx context.Context, a auth.Account, policies ...str
 
 // UpdateAccount implements [auth.Store].
 func (db *DB) UpdateAccount(ctx context.Context, name string, change func(*auth.Account) error) error {
-	return db.changeAccounts(ctx, func(tx *Tx) error {
+	return db.UpdateAccess(ctx, func(tx *Tx) error {
 		a, err := tx.account(ctx, name)
 		if err != nil {
 			return err
@@ -81,17 +89,26 @@ func (db *DB) UpdateAccount(ctx context.Context, name string, change func(*auth.
 		if err := change(&a); err != nil {
 			return err
 		}
-		_, err = tx.exec(ctx, `UPDATE accounts SET secret = ?, disabled = ?, expires_at = ? WHERE name = ?`,
-			a.PasswordHash, a.Disabled, optionalMicros(a.ExpiresAt), name)
+		tags, err := toJSON(a.Tags, len(a.Tags) == 0)
+		if err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, `UPDATE accounts SET secret = ?, disabled = ?, expires_at = ?, tags = ?, trust = ? WHERE name = ?`,
+			a.PasswordHash, a.Disabled, optionalMicros(a.ExpiresAt), tags, a.Trust, name)
 		return err
 	})
 }
 
 // DeleteAccount implements [auth.Store].
 func (db *DB) DeleteAccount(ctx context.Context, name string) error {
-	return db.changeAccounts(ctx, func(tx *Tx) error {
-		if _, err := tx.exec(ctx, `DELETE FROM account_policies WHERE account = ?`, name); err != nil {
-			return err
+	return db.UpdateAccess(ctx, func(tx *Tx) error {
+		for _, statement := range []string{
+			`DELETE FROM account_policies WHERE account = ?`,
+			`DELETE FROM access_keys WHERE account = ?`,
+		} {
+			if _, err := tx.exec(ctx, statement, name); err != nil {
+				return err
+			}
 		}
 		n, err := tx.exec(ctx, `DELETE FROM accounts WHERE name = ?`, name)
 		if err == nil && n == 0 {
@@ -101,24 +118,28 @@ func (db *DB) DeleteAccount(ctx context.Context, name string) error {
 	})
 }
 
-// changeAccounts is an Update after which caches of accounts and policies are stale,
-// those of other processes too.
-func (db *DB) changeAccounts(ctx context.Context, change func(*Tx) error) error {
-	defer db.generation.Store(nil)
-	defer db.accountChanges.Add(1)
+// UpdateAccess is an Update that begins with [Tx.AccessChanged].
+func (db *DB) UpdateAccess(ctx context.Context, change func(*Tx) error) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		// First, because it makes others who change accounts wait.
-		if _, err := tx.exec(ctx, `UPDATE generations SET value = value + 1 WHERE name = 'accounts'`); err != nil {
+		if err := tx.AccessChanged(ctx); err != nil {
 			return err
 		}
-		if err := change(tx); err != nil {
-			return err
-		}
-		return tx.notify(ctx, accountsChanged)
+		return change(tx)
 	})
 }
 
-const selectAccount = `SELECT name, kind, secret, disabled, expires_at, created_at FROM accounts`
+// AccessChanged makes caches of who may do what stale, those of other processes too: of
+// accounts, of policies, and of the tags of repositories.
+func (tx *Tx) AccessChanged(ctx context.Context) error {
+	tx.access = true
+	if _, err := tx.exec(ctx, `UPDATE generations SET value = value + 1 WHERE name = 'accounts'`); err != nil {
+		return err
+	}
+	return tx.notify(ctx, accountsChanged)
+}
+
+const selectAccount = `SELECT name, kind, secret, disabled, expires_at, created_at, tags, trust FROM accounts`
 
 func (q queries) account(ctx context.Context, name string) (auth.Account, error) {
 	found, err := collect(ctx, q.run, scanAccount, selectAccount+` WHERE name = ?`, name)
@@ -134,18 +155,8 @@ func (q queries) account(ctx context.Context, name string) (auth.Account, error)
 func scanAccount(rows *sql.Rows) (a auth.Account, err error) {
 	var expires *int64
 	var created int64
-	err = rows.Scan(&a.Name, &a.Kind, &a.PasswordHash, &a.Disabled, &expires, &created)
-	if expires != nil {
-		a.ExpiresAt = fromMicros(*expires)
-	}
-	a.CreatedAt = fromMicros(created)
-	return a, err
-}
-
-// optionalMicros keeps the zero time as null.
-func optionalMicros(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return micros(t)
+	var tags string
+	err = rows.Scan(&a.Name, &a.Kind, &a.PasswordHash, &a.Disabled, &expires, &created, &tags, &a.Trust)
+	a.ExpiresAt, a.CreatedAt = optionalTime(expires), fromMicros(created)
+	return a, cmp.Or(err, fromJSON(tags, &a.Tags))
 }

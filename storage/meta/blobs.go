@@ -3,13 +3,14 @@ package meta
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"berth/registry"
 	"berth/storage/blob"
-	"berth/storage/queue"
 )
 
 // Blob is a blob and where its bytes lie: in the object Key, or in the database if it
@@ -20,11 +21,22 @@ type Blob struct {
 	Size    int64
 	Content []byte // for PutBlob and MoveBlob, of a small blob; [queries.BlobContent] reads it
 	Lost    bool   // its object is missing or damaged: unknown to clients until it is pushed again
+
+	// Unreferenced is since when no manifest names the blob in the repository that it was
+	// found in; zero if one does, or if it was not found in a repository.
+	Unreferenced time.Time
 }
 
 // lostMark stands before the key of a lost blob. The key stays behind it: should the
 // object come back, as after a disk that was not mounted, it can be taken back.
 const lostMark = "lost:"
+
+// isLost is the condition that a row of blobs is there for nobody until somebody pushes it
+// again, and notLost that it is there for clients. There is an index of those that are lost.
+const (
+	isLost  = `object_key LIKE '` + lostMark + `%'`
+	notLost = `object_key NOT LIKE '` + lostMark + `%'`
+)
 
 // place is where the bytes lie, as it is kept.
 func (b Blob) place() string {
@@ -34,8 +46,8 @@ func (b Blob) place() string {
 	return string(b.Key)
 }
 
-// lies reads what place has written.
-func (b *Blob) lies(place string) {
+// setPlace reads what place has written.
+func (b *Blob) setPlace(place string) {
 	place, b.Lost = strings.CutPrefix(place, lostMark)
 	b.Key = blob.Key(place)
 }
@@ -44,46 +56,68 @@ func (b *Blob) lies(place string) {
 // Errors: ErrNameUnknown, ErrBlobUnknown.
 func (q queries) Blob(ctx context.Context, repo registry.Name, d digest.Digest) (Blob, error) {
 	b := Blob{Digest: d}
-	var place string
-	err := q.run.get(ctx, `SELECT b.object_key, b.size
+	var place *string
+	var size, linked, unreferenced *int64
+	err := q.run.get(ctx, `SELECT b.object_key, b.size, rb.linked_at, rb.unreferenced_since
 		FROM repositories r
-		JOIN blobs b ON b.digest = ?
-		JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.blob_id = b.id
-		WHERE r.name = ?`, []any{string(d), string(repo)}, &place, &b.Size)
-	if b.lies(place); b.Lost {
+		LEFT JOIN blobs b ON b.digest = ?
+		LEFT JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.blob_id = b.id
+		WHERE r.name = ?`, []any{string(d), string(repo)}, &place, &size, &linked, &unreferenced)
+	switch {
+	case isNone(err):
+		return b, nameUnknown(repo)
+	case err != nil:
+		return b, err
+	case linked == nil:
+		return b, registry.ErrBlobUnknown.With("repository %q has no blob %s", repo, d)
+	}
+	b.Size, b.Unreferenced = *size, optionalTime(unreferenced)
+	if b.setPlace(*place); b.Lost {
 		return b, registry.ErrBlobUnknown.With("the registry has lost blob %s; push it again", d)
 	}
-	if !isNone(err) {
-		return b, err
-	}
-	if _, err := q.Repository(ctx, repo); err != nil {
-		return b, err
-	}
-	return b, registry.ErrBlobUnknown.With("repository %q has no blob %s", repo, d)
+	return b, nil
 }
 
 // FindBlob finds a blob, lost or not, whether or not any repository sees it.
 // Errors: ErrBlobUnknown.
 func (q queries) FindBlob(ctx context.Context, d digest.Digest) (Blob, error) {
+	return q.findBlob(ctx, d, "")
+}
+
+func (q queries) findBlob(ctx context.Context, d digest.Digest, lock string) (Blob, error) {
 	b := Blob{Digest: d}
 	var place string
-	err := q.run.get(ctx, `SELECT object_key, size FROM blobs WHERE digest = ?`, []any{string(d)}, &place, &b.Size)
-	b.lies(place)
+	err := q.run.get(ctx, `SELECT object_key, size FROM blobs WHERE digest = ?`+lock, []any{string(d)}, &place, &b.Size)
+	b.setPlace(place)
 	if isNone(err) {
 		return b, registry.ErrBlobUnknown
 	}
 	return b, err
 }
 
-// IsObject reports whether the bytes of a blob lie in the object key. It looks at all
-// blobs, and is asked only after a push went wrong.
-func (q queries) IsObject(ctx context.Context, key blob.Key) (bool, error) {
-	var one int
-	err := q.run.get(ctx, `SELECT 1 FROM blobs WHERE object_key = ? LIMIT 1`, []any{string(key)}, &one)
-	if isNone(err) {
-		return false, nil
+// AnyLost reports whether any blob is lost.
+func (q queries) AnyLost(ctx context.Context) (bool, error) {
+	return q.exists(ctx, `SELECT 1 FROM blobs WHERE `+isLost+` LIMIT 1`)
+}
+
+// LostBlob finds a lost blob that a manifest of a repository names, or one that it lists;
+// empty if there is none.
+func (q queries) LostBlob(ctx context.Context, repo registry.Name, d digest.Digest) (lost digest.Digest, err error) {
+	r, err := q.Repository(ctx, repo)
+	if err != nil {
+		return "", err
 	}
-	return err == nil, err
+	err = q.run.get(ctx, `SELECT b.digest FROM blobs b
+		JOIN manifest_blobs e ON e.repository_id = ? AND e.digest = b.digest
+		JOIN manifests m ON m.id = e.manifest_id
+		WHERE b.`+isLost+` AND (m.digest = ? OR EXISTS (
+			SELECT 1 FROM manifests i JOIN manifest_children c ON c.manifest_id = i.id
+			WHERE i.repository_id = ? AND i.digest = ? AND c.digest = m.digest))
+		LIMIT 1`, []any{r.ID, string(d), r.ID, string(d)}, &lost)
+	if isNone(err) {
+		return "", nil
+	}
+	return lost, err
 }
 
 // BlobContent returns the bytes of a small blob. Errors: ErrBlobUnknown.
@@ -101,65 +135,10 @@ func (q queries) Blobs(ctx context.Context, last digest.Digest, limit int) ([]Bl
 	return collect(ctx, q.run, func(rows *sql.Rows) (b Blob, err error) {
 		var place string
 		err = rows.Scan(&b.Digest, &place, &b.Size)
-		b.lies(place)
+		b.setPlace(place)
 		return b, err
 	}, `SELECT digest, object_key, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?`,
 		string(last), limit)
-}
-
-// ObjectKeys lists the keys under which blobs and uploads lie, or lay before they were
-// lost, and those of objects that are about to be deleted, for checks that walk the
-// whole store. Keys go from uploads to blobs to jobs, and in this order they are read,
-// so that none slips through.
-func (q queries) ObjectKeys(ctx context.Context, each func(blob.Key)) error {
-	err := objectKeys(ctx, q, each, "", `SELECT id, object_key FROM uploads WHERE id > ? ORDER BY id LIMIT ?`)
-	if err == nil {
-		err = objectKeys(ctx, q, each, "",
-			`SELECT digest, object_key FROM blobs WHERE digest > ? AND object_key <> '' ORDER BY digest LIMIT ?`)
-	}
-	if err == nil {
-		err = objectKeys(ctx, q, each, int64(0),
-			`SELECT id, job_key FROM jobs WHERE id > ? AND kind = '`+DeleteObject+`' ORDER BY id LIMIT ?`)
-	}
-	return err
-}
-
-// objectKeys walks the pages of a query, each of which follows the last entry of the one
-// before.
-func objectKeys[L any](ctx context.Context, q queries, each func(blob.Key), last L, query string) error {
-	const page = 1000
-	for n := page; n == page; {
-		keys, err := collect(ctx, q.run, func(rows *sql.Rows) (blob.Key, error) {
-			var b Blob
-			var place string
-			err := rows.Scan(&last, &place)
-			b.lies(place)
-			return b.Key, err
-		}, query, last, page)
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			each(key)
-		}
-		n = len(keys)
-	}
-	return nil
-}
-
-// DeleteObject is the kind of the jobs that remove an object which no row names any
-// more. Their payload is an [Object].
-const DeleteObject = "delete-object"
-
-// Object is the payload of DeleteObject.
-type Object struct {
-	Key blob.Key `json:"key"`
-}
-
-// DeleteObject has an object removed after the transaction in which its last name goes,
-// and not before the holds end that have seen it (see [queries.Held]).
-func (tx *Tx) DeleteObject(ctx context.Context, key blob.Key) error {
-	return tx.Enqueue(ctx, queue.NewJob{Kind: DeleteObject, Key: string(key), Payload: Object{key}})
 }
 
 // BlobRepositories lists repositories in which a blob is visible.
@@ -168,18 +147,31 @@ func (q queries) BlobRepositories(ctx context.Context, d digest.Digest, last reg
 		FROM blobs b
 		JOIN repository_blobs rb ON rb.blob_id = b.id
 		JOIN repositories r ON r.id = rb.repository_id
-		WHERE b.digest = ? AND b.object_key NOT LIKE 'lost:%' AND r.name > ? ORDER BY r.name LIMIT ?`, string(d), string(last), limit)
+		WHERE b.digest = ? AND b.`+notLost+` AND r.name > ? ORDER BY r.name LIMIT ?`, string(d), string(last), limit)
 }
 
 // PutBlob records a blob whose object is whole. If the digest is known already the
-// earlier object stays the blob's; what is known now is returned.
+// earlier object stays the blob's; what is known now is returned, and stays known until the
+// transaction ends.
 func (tx *Tx) PutBlob(ctx context.Context, b Blob) (known Blob, err error) {
-	n, err := tx.exec(ctx, `INSERT INTO blobs (digest, object_key, size, created_at, content) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (digest) DO NOTHING`, string(b.Digest), b.place(), b.Size, micros(tx.now), b.Content)
-	if err != nil || n == 1 {
-		return b, err
+	for {
+		var id int64
+		err := tx.run.get(ctx, `INSERT INTO blobs (digest, object_key, size, created_at, content) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (digest) DO NOTHING RETURNING id`,
+			[]any{string(b.Digest), b.place(), b.Size, micros(tx.now), b.Content}, &id)
+		if err == nil {
+			tx.made = madeBlob{id, b.Digest, b.Size}
+			tx.countBlob(b.Size)
+		}
+		if !isNone(err) {
+			return b, err
+		}
+		// Garbage collection may be removing what was in the way.
+		known, err = tx.findBlob(ctx, b.Digest, tx.dialect.keep())
+		if !errors.Is(err, registry.ErrBlobUnknown) {
+			return known, err
+		}
 	}
-	return tx.FindBlob(ctx, b.Digest)
 }
 
 // MoveBlob says where the bytes of the blob from lie now, unless it has been moved
@@ -210,27 +202,10 @@ func (tx *Tx) markBlob(ctx context.Context, b Blob, lost bool) (marked bool, err
 	return n == 1, err
 }
 
-// LinkBlob makes a known blob visible in a repository. Errors: ErrBlobUnknown.
-func (tx *Tx) LinkBlob(ctx context.Context, r Repository, d digest.Digest) error {
-	n, err := tx.exec(ctx, `INSERT INTO repository_blobs (repository_id, blob_id, linked_at, unreferenced_since)
-		SELECT ?, id, ?, ? FROM blobs WHERE digest = ?
-		ON CONFLICT (repository_id, blob_id) DO UPDATE SET linked_at = excluded.linked_at`,
-		r.ID, micros(tx.now), micros(tx.now), string(d))
-	if err == nil && n == 0 {
-		return registry.ErrBlobUnknown
-	}
-	return err
-}
-
 // BlobLinked reports whether a blob is visible in a repository.
 func (tx *Tx) BlobLinked(ctx context.Context, r Repository, d digest.Digest) (bool, error) {
-	var one int
-	err := tx.run.get(ctx, `SELECT 1 FROM blobs b JOIN repository_blobs rb ON rb.blob_id = b.id
-		WHERE b.digest = ? AND rb.repository_id = ?`, []any{string(d), r.ID}, &one)
-	if isNone(err) {
-		return false, nil
-	}
-	return err == nil, err
+	return tx.exists(ctx, `SELECT 1 FROM blobs b JOIN repository_blobs rb ON rb.blob_id = b.id
+		WHERE b.digest = ? AND rb.repository_id = ?`, string(d), r.ID)
 }
 
 // DeleteBlob makes a blob invisible in a repository. Errors: ErrBlobUnknown,
@@ -252,21 +227,8 @@ func (tx *Tx) DeleteBlob(ctx context.Context, r Repository, d digest.Digest) err
 	if !isNone(err) {
 		return err
 	}
-	return tx.unlinkBlob(ctx, r, string(d))
-}
-
-func (tx *Tx) unlinkBlob(ctx context.Context, r Repository, d string) error {
-	_, err := tx.exec(ctx, `DELETE FROM repository_blobs WHERE repository_id = ?
-		AND blob_id = (SELECT id FROM blobs WHERE digest = ?)`, r.ID, d)
-	if err != nil {
+	if err := tx.unlinkBlob(ctx, r, string(d)); err != nil {
 		return err
 	}
-	return tx.addCandidate(ctx, d)
-}
-
-// addCandidate notes that a blob may have become garbage.
-func (tx *Tx) addCandidate(ctx context.Context, d string) error {
-	_, err := tx.exec(ctx, `INSERT INTO gc_candidates (digest, since) VALUES (?, ?)
-		ON CONFLICT (digest) DO UPDATE SET since = excluded.since`, d, micros(tx.now))
-	return err
+	return tx.addCandidate(ctx, string(d), micros(tx.now))
 }

@@ -102,21 +102,25 @@ func (db *DB) Fill(ctx context.Context, fn func(insert func(Table, []any) error)
 				}
 			}
 		}
-		_, err := tx.exec(ctx, `UPDATE generations SET value = value + 1 WHERE name = 'accounts'`)
-		return err
+		if _, err := tx.exec(ctx, `UPDATE generations SET value = value + 1 WHERE name = 'accounts'`); err != nil {
+			return err
+		}
+		if err := tx.stopCounting(ctx); err != nil {
+			return err
+		}
+		return tx.recount(ctx)
 	})
 }
 
 // MustBeEmpty reports whether [DB.Fill] has a chance. Errors: ErrNotEmpty.
 func (q queries) MustBeEmpty(ctx context.Context) error {
 	for _, t := range tables {
-		var one int
-		err := q.run.get(ctx, `SELECT 1 FROM `+t.Name+` LIMIT 1`, nil, &one)
-		if err == nil {
-			return registry.ErrNotEmpty.With("the database to fill is in use: it has %s", strings.ReplaceAll(t.Name, "_", " "))
-		}
-		if !isNone(err) {
+		used, err := q.exists(ctx, `SELECT 1 FROM `+t.Name+` LIMIT 1`)
+		if err != nil {
 			return err
+		}
+		if used {
+			return registry.ErrNotEmpty.With("the database to fill is in use: it has %s", strings.ReplaceAll(t.Name, "_", " "))
 		}
 	}
 	return nil

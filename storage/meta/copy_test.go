@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"berth/auth"
+	"berth/auth/accesskey"
 	"berth/auth/token"
 	"berth/registry"
 	"berth/registry/engine"
@@ -108,12 +109,36 @@ func populate(t *testing.T, db *meta.DB) {
 			}
 		}
 	}
+	alone := registrytest.NewBlob(99, 1000)
+	if _, err := e.PutBlob(ctx, "team/app0", alone.Chunk(), alone.Digest); err != nil {
+		t.Fatal(err)
+	}
+	prune(t, db, e, func(what string, err error) {
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	})
 	for _, err := range []error{
+		e.DeleteBlob(ctx, "team/app0", alone.Digest),
 		db.CreateAccount(ctx, auth.Account{Name: "ci", Kind: auth.Robot, Disabled: true, ExpiresAt: time.Now().Add(time.Hour)}),
 		db.CreateAccount(ctx, auth.Account{Name: "admin", Kind: auth.User}),
 		db.PutPolicy(ctx, auth.StoredPolicy{Name: "p", Document: "{}"}),
 		db.Attach(ctx, "ci", "p"),
 		db.AddKey(ctx, token.Key{ID: "k", Private: []byte{0, 1, 255}, CreatedAt: time.Now()}),
+		db.Update(ctx, func(tx *meta.Tx) error {
+			_, err := tx.AddCreationTemplate(ctx, registry.CreationTemplate{Prefix: "team", AppliedFor: []string{registry.CreateOnPush}})
+			return errors.Join(err, tx.PutSetting(ctx, registry.ScanningSetting, "{}"))
+		}),
+		db.Update(ctx, func(tx *meta.Tx) error {
+			_, err := tx.ExcludePullTime(ctx, "arn:aws:iam::000000000000:role/scanner", 100)
+			return err
+		}),
+		db.Update(ctx, func(tx *meta.Tx) error {
+			_, err := tx.PutCluster(ctx, "prod", 1)
+			return errors.Join(err, tx.AddRunning(ctx, "prod", []registry.ImageRef{{Repository: "team/app1", Digest: alone.Digest}}))
+		}),
+		db.SetQuota(ctx, "team", 1<<30),
+		db.CreateAccessKey(ctx, accesskey.Key{ID: "AKIA", Account: "ci", Sealed: []byte{1}, CreatedAt: time.Now()}, 1),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -143,6 +168,7 @@ func TestCopy(t *testing.T) {
 			t.Errorf("filling it again: %v; want ErrNotEmpty", err)
 		}
 		want = got
+		wantExact(t, to)
 		// Counters go on after what was copied.
 		if err := to.Update(t.Context(), ensure(t.Context(), "new")); err != nil {
 			t.Error(err)

@@ -27,22 +27,16 @@ type postgresExamination struct {
 
 func diagnosePostgres(ctx context.Context, rawURL string, connections int, checks *checkup.Checks) {
 	if connections == 0 {
-		connections = 20
+		connections = defaultPostgresConnections
 	}
-	config, err := pgx.ParseConfig(rawURL)
+	// The same as servers ask for, which not everything in between lets through.
+	config, err := postgresConfig(rawURL, "berth doctor")
 	if err != nil {
 		checks.Do(ctx, "database", func(context.Context) checkup.Finding {
 			return checkup.Bad("--database is not a connection URL of PostgreSQL", "write it like postgres://user:password@host:5432/berth?sslmode=require; special characters of the password are escaped, a slash as %2F")
 		})
 		return
 	}
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = 5 * time.Second
-	}
-	// The same as servers ask for, which not everything in between lets through.
-	setParam(config, "application_name", "berth doctor")
-	setParam(config, "statement_timeout", strconv.FormatInt(queryTimeout.Milliseconds(), 10))
-	setParam(config, "idle_in_transaction_session_timeout", strconv.FormatInt(queryTimeout.Milliseconds(), 10))
 	x := &postgresExamination{config: config, connections: connections, db: stdlib.OpenDB(*config)}
 	defer x.db.Close()
 	x.db.SetMaxOpenConns(1)

@@ -47,6 +47,10 @@ type dialect interface {
 	// it alone. Where one transaction writes at a time there is nothing to lock.
 	lock(id string, alone bool) string
 
+	// tryLock is an expression that locks like lock, together with others, or is false if
+	// that would take waiting.
+	tryLock(id string) string
+
 	// clock is an expression for the time, in microseconds since 1970, that stays the same
 	// during a statement. It is one clock for all who use the database.
 	clock() string
@@ -54,6 +58,18 @@ type dialect interface {
 	// skipLocked ends a query of rows to be changed: it locks them and leaves out those
 	// that other transactions have locked.
 	skipLocked() string
+
+	// change ends a query of rows that the transaction is about to change what belongs to:
+	// others that would do so wait until it ends.
+	change() string
+
+	// slot is an expression for one of n numbers, from 0 on, that transactions which run side
+	// by side do not share, or seldom.
+	slot(n int) string
+
+	// keep ends a query of rows that others may change, and must not remove before the
+	// transaction ends.
+	keep() string
 
 	// notify is a statement with one parameter that tells other servers, when the
 	// transaction commits, what has changed; empty if there are none.
@@ -77,6 +93,10 @@ type schemaTypes struct {
 	// Clustered ends a table that is best kept in the order of its primary key: one
 	// tree less to write where the database would keep rows and key apart.
 	Clustered string
+
+	// Concurrently is what follows CREATE INDEX where others would have to wait until the
+	// index is made. Such a migration is to be one without a transaction.
+	Concurrently string
 
 	// Uncompressed is what follows ALTER TABLE … ALTER COLUMN … to keep a database from
 	// trying to compress what is compressed already; empty where it never does.

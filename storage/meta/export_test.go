@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/opencontainers/go-digest"
 	"github.com/pressly/goose/v3"
 )
 
@@ -159,6 +161,45 @@ func ExpireLeases(ctx context.Context, db *DB) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		_, err := tx.exec(ctx, `UPDATE leases SET expires_at = 0`)
 		return err
+	})
+}
+
+// AddCandidate notes that no repository sees a blob any more, and holds on to that.
+func (tx *Tx) AddCandidate(ctx context.Context, d digest.Digest, since time.Time) error {
+	return tx.addCandidate(ctx, string(d), micros(since))
+}
+
+// Disturb spoils all that is counted.
+func Disturb(ctx context.Context, db *DB) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		for _, statement := range []string{
+			`UPDATE storage_usage SET unique_bytes = unique_bytes + 1, shared_bytes = shared_bytes + 1 WHERE slot = 0 OR repository_id <> 0`,
+			`INSERT INTO storage_usage (repository_id, slot, unique_bytes, shared_bytes, quotas) VALUES (12345, 0, 1, 1, 0)`,
+			`UPDATE quota_usage SET used_bytes = used_bytes + 1`,
+			`UPDATE quota_blobs SET links = links + 1`,
+		} {
+			if _, err := tx.exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Uncount takes the schema back to before bytes were counted, and with it what has come since.
+func Uncount(ctx context.Context, db *DB) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		for _, statement := range []string{
+			`DROP TABLE running_images`, `DROP TABLE clusters`,
+			`DROP TABLE storage_usage`, `DROP TABLE quotas`, `DROP TABLE quota_usage`, `DROP TABLE quota_blobs`,
+			`DELETE FROM generations WHERE name = 'quotas'`,
+			`DELETE FROM goose_db_version WHERE version_id >= 10`,
+		} {
+			if _, err := tx.exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 // that had a name when it was made stay until it is released or expires.
 //
 // Nobody keeps a list of these objects. An object has a name from the transaction that
-// publishes it to the one that enqueues its removal (see [Tx.DeleteObject]), so the
+// publishes it to the one that enqueues its removal (see [Tx.DeleteObjects]), so the
 // backup needs it only if the hold was made before that.
 
 // Hold keeps the objects that a backup without objects needs.
@@ -57,7 +57,7 @@ func (db *DB) ReleaseHold(ctx context.Context, name string) error {
 			return ErrHoldUnknown
 		}
 		_, err = tx.exec(ctx, `UPDATE jobs SET due_at = `+tx.dialect.clock()+`
-			WHERE kind = ? AND state = 'waiting' AND due_at > `+tx.dialect.clock(), DeleteObject)
+			WHERE kind = ? AND state = 'waiting' AND due_at > `+tx.dialect.clock(), DeleteObjects)
 		if err != nil {
 			return err
 		}
@@ -75,8 +75,8 @@ func (q queries) Holds(ctx context.Context) ([]Hold, error) {
 // unnamed, by the database's clock; [queue.Job.CreatedAt] is such a time. by is the hold,
 // and of several the one that lasts longest.
 //
-// Handlers of DeleteObject ask it, so whoever has an object removed through
-// [Tx.DeleteObject] need not know of holds.
+// Handlers of DeleteObjects ask it, so whoever has an object removed through
+// [Tx.DeleteObjects] need not know of holds.
 func (q queries) Held(ctx context.Context, unnamed time.Time) (by Hold, held bool, err error) {
 	found, err := collect(ctx, q.run, scanHold, `SELECT name, created_at, expires_at FROM holds
 		WHERE created_at <= ? AND (expires_at IS NULL OR expires_at > `+q.dialect.clock()+`)
@@ -89,11 +89,8 @@ func (q queries) Held(ctx context.Context, unnamed time.Time) (by Hold, held boo
 
 func scanHold(rows *sql.Rows) (h Hold, err error) {
 	var created int64
-	var expires sql.NullInt64
+	var expires *int64
 	err = rows.Scan(&h.Name, &created, &expires)
-	h.CreatedAt = fromMicros(created)
-	if expires.Valid {
-		h.ExpiresAt = fromMicros(expires.Int64)
-	}
+	h.CreatedAt, h.ExpiresAt = fromMicros(created), optionalTime(expires)
 	return h, err
 }

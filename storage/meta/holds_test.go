@@ -75,7 +75,7 @@ func testReleaseHold(t *testing.T, db *meta.DB) {
 	addHold(t, db, "a", 0)
 	later := time.Now().Add(time.Hour)
 	err := db.Update(ctx, enqueue(ctx,
-		queue.NewJob{Kind: meta.DeleteObject, Key: string(blob.NewKey()), DueAt: later},
+		queue.NewJob{Kind: meta.DeleteObjects, Key: string(blob.NewKey()), DueAt: later},
 		queue.NewJob{Kind: "k", DueAt: later}))
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func testReleaseHold(t *testing.T, db *meta.DB) {
 		t.Error("nobody is woken")
 	}
 	wantHeld(t, db, time.Now(), "")
-	if j, err := db.LeaseJob(ctx, []string{meta.DeleteObject, "k"}, time.Minute); err != nil || j.Kind != meta.DeleteObject {
+	if j, err := db.LeaseJob(ctx, []string{meta.DeleteObjects, "k"}, time.Minute); err != nil || j.Kind != meta.DeleteObjects {
 		t.Errorf("got %+v, %v", j, err)
 	}
 	if j, err := db.LeaseJob(ctx, []string{"k"}, time.Minute); !errors.Is(err, queue.ErrNothingDue) {
@@ -123,7 +123,7 @@ func TestHoldSeesWhatIsUnderWay(t *testing.T) {
 	db := openPostgres(t)
 	ctx, key := t.Context(), blob.NewKey()
 	err := db.Update(ctx, func(tx *meta.Tx) error {
-		if err := tx.DeleteObject(ctx, key); err != nil {
+		if err := tx.DeleteObjects(ctx, []blob.Key{key}); err != nil {
 			return err
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -132,7 +132,7 @@ func TestHoldSeesWhatIsUnderWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := db.LeaseJob(ctx, []string{meta.DeleteObject}, time.Minute)
+	j, err := db.LeaseJob(ctx, []string{meta.DeleteObjects}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,10 +60,10 @@ func beVictim(path string) {
 			for n := 0; ; n++ {
 				name := fmt.Sprintf("p%d/w%d/%d", os.Getpid(), worker, n)
 				err := db.Update(ctx, func(tx *meta.Tx) error {
-					if _, err := tx.EnsureRepository(ctx, registry.Name(name)); err != nil {
+					if _, _, err := tx.CreateRepository(ctx, registry.Name(name), registry.Settings{}); err != nil {
 						return err
 					}
-					_, err := tx.EnsureRepository(ctx, registry.Name(name+"/twin"))
+					_, _, err := tx.CreateRepository(ctx, registry.Name(name+"/twin"), registry.Settings{})
 					return err
 				})
 				if err != nil {

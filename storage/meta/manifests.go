@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -11,7 +12,8 @@ import (
 	"berth/registry"
 )
 
-// StatManifest describes what ref names. Errors: ErrNameUnknown, ErrManifestUnknown.
+// StatManifest describes what ref names, unless that is archived.
+// Errors: ErrNameUnknown, ErrManifestUnknown.
 func (q queries) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
 	var d registry.Descriptor
 	query, args := findManifest(`m.digest, m.media_type, m.size`, "", repo, ref)
@@ -19,7 +21,8 @@ func (q queries) StatManifest(ctx context.Context, repo registry.Name, ref regis
 	return d, q.whyNoManifest(ctx, repo, ref, err)
 }
 
-// Manifest returns what ref names. Errors: ErrNameUnknown, ErrManifestUnknown.
+// Manifest returns what ref names, unless that is archived.
+// Errors: ErrNameUnknown, ErrManifestUnknown.
 func (q queries) Manifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Manifest, error) {
 	var m registry.Manifest
 	query, args := findManifest(`m.digest, m.media_type, p.payload`, `JOIN manifest_payloads p ON p.digest = m.digest`, repo, ref)
@@ -31,12 +34,12 @@ func (q queries) Manifest(ctx context.Context, repo registry.Name, ref registry.
 func findManifest(columns, join string, repo registry.Name, ref registry.Reference) (query string, args []any) {
 	if ref.Digest != "" {
 		return `SELECT ` + columns + ` FROM repositories r
-			JOIN manifests m ON m.repository_id = r.id AND m.digest = ? ` + join + `
+			JOIN manifests m ON m.repository_id = r.id AND m.digest = ? AND NOT m.archived ` + join + `
 			WHERE r.name = ?`, []any{string(ref.Digest), string(repo)}
 	}
 	return `SELECT ` + columns + ` FROM repositories r
 		JOIN tags t ON t.repository_id = r.id AND t.name = ?
-		JOIN manifests m ON m.id = t.manifest_id ` + join + `
+		JOIN manifests m ON m.id = t.manifest_id AND NOT m.archived ` + join + `
 		WHERE r.name = ?`, []any{string(ref.Tag), string(repo)}
 }
 
@@ -44,13 +47,34 @@ func (q queries) whyNoManifest(ctx context.Context, repo registry.Name, ref regi
 	if !isNone(err) {
 		return err
 	}
-	if _, err := q.Repository(ctx, repo); err != nil {
+	r, err := q.Repository(ctx, repo)
+	if err != nil {
 		return err
 	}
-	if ref.Digest != "" {
-		return registry.ErrManifestUnknown.With("repository %q has no manifest %s", repo, ref.Digest)
+	d := ref.Digest
+	if d == "" {
+		if d, err = q.TagDigest(ctx, r, ref.Tag); err != nil {
+			return err
+		}
 	}
-	return registry.ErrManifestUnknown.With("repository %q has no tag %q", repo, ref.Tag)
+	image, err := q.Image(ctx, r, d)
+	if err == nil {
+		err = registry.ErrManifestUnknown.With("%s of repository %q is archived; take it out of the archive (berth image activate, UpdateImageStorageClass), or push it again", image.Digest, repo)
+	}
+	return err
+}
+
+// ArchivedManifest returns a manifest of a repository, archived or not.
+// Errors: ErrNameUnknown, ErrManifestUnknown.
+func (q queries) ArchivedManifest(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Manifest, error) {
+	m := registry.Manifest{Digest: d}
+	err := q.run.get(ctx, `SELECT m.media_type, p.payload FROM repositories r
+		JOIN manifests m ON m.repository_id = r.id AND m.digest = ? JOIN manifest_payloads p ON p.digest = m.digest
+		WHERE r.name = ?`, []any{string(d), string(repo)}, &m.MediaType, &m.Bytes)
+	if isNone(err) {
+		err = registry.ErrManifestUnknown.With("repository %q has no manifest %s", repo, d)
+	}
+	return m, err
 }
 
 // Manifests lists the digests of a repository's manifests after last.
@@ -71,11 +95,13 @@ func (q queries) Referrers(ctx context.Context, repo registry.Name, find registr
 		return nil, false, err
 	}
 	query := `SELECT digest, descriptor FROM manifests
-		WHERE repository_id = ? AND subject = ? AND subject <> '' AND digest > ?`
+		WHERE repository_id = ? AND subject = ? AND subject <> '' AND digest > ? AND NOT archived`
 	args := []any{r.ID, string(find.Subject), string(find.Last)}
-	if find.ArtifactType != "" {
-		query += ` AND artifact_type = ?`
-		args = append(args, find.ArtifactType)
+	if n := len(find.ArtifactTypes); n > 0 {
+		query += ` AND artifact_type IN (?` + strings.Repeat(`, ?`, n-1) + `)`
+		for _, t := range find.ArtifactTypes {
+			args = append(args, t)
+		}
 	}
 	size := 0
 	err = q.run.query(ctx, func(rows *sql.Rows) error {
@@ -125,9 +151,9 @@ func (tx *Tx) PutManifest(ctx context.Context, r Repository, m registry.Manifest
 		return 0, err
 	}
 	err = tx.run.get(ctx, `INSERT INTO manifests
-		(repository_id, digest, media_type, artifact_type, subject, descriptor, size, pushed_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-		[]any{r.ID, string(m.Digest), c.MediaType, c.ArtifactType, subject, string(referrer.JSON), len(m.Bytes), micros(tx.now)}, &id)
+		(repository_id, digest, media_type, artifact_type, subject, descriptor, size, pushed_at, image_size)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		[]any{r.ID, string(m.Digest), c.MediaType, c.ArtifactType, subject, string(referrer.JSON), len(m.Bytes), micros(tx.now), c.Size()}, &id)
 	return id, err
 }
 
@@ -136,7 +162,7 @@ func (tx *Tx) PutManifest(ctx context.Context, r Repository, m registry.Manifest
 // absent is allowed.
 func (tx *Tx) ReferToBlob(ctx context.Context, r Repository, manifestID int64, d digest.Digest, absent bool) (present bool, err error) {
 	n, err := tx.exec(ctx, `UPDATE repository_blobs SET unreferenced_since = NULL
-		WHERE repository_id = ? AND blob_id = (SELECT id FROM blobs WHERE digest = ? AND object_key NOT LIKE 'lost:%')`,
+		WHERE repository_id = ? AND blob_id = (SELECT id FROM blobs WHERE digest = ? AND `+notLost+`)`,
 		r.ID, string(d))
 	if err != nil || n == 0 && !absent {
 		return false, err
@@ -163,7 +189,7 @@ func (tx *Tx) ReferToManifest(ctx context.Context, r Repository, indexID int64, 
 }
 
 // DeleteManifest removes a manifest and its tags, and notes which blobs nothing in
-// the repository refers to any more. Errors: ErrManifestUnknown,
+// the repository refers to any more, and what it takes to restore it. Errors: ErrManifestUnknown,
 // ErrManifestReferenced.
 func (tx *Tx) DeleteManifest(ctx context.Context, r Repository, d digest.Digest) error {
 	id, err := tx.ManifestID(ctx, r, d)
@@ -183,6 +209,12 @@ func (tx *Tx) DeleteManifest(ctx context.Context, r Repository, d digest.Digest)
 	if err != nil {
 		return err
 	}
+	if err := tx.keepDeleted(ctx, r, id, d); err != nil {
+		return err
+	}
+	if err := tx.noteTagsGone(ctx, r, id, d); err != nil {
+		return err
+	}
 	for _, query := range []string{
 		`DELETE FROM tags WHERE manifest_id = ?`,
 		`DELETE FROM manifest_blobs WHERE manifest_id = ?`,
@@ -193,26 +225,23 @@ func (tx *Tx) DeleteManifest(ctx context.Context, r Repository, d digest.Digest)
 			return err
 		}
 	}
+	slices.Sort(blobs) // as garbage collection takes them
 	for _, b := range blobs {
 		if err := tx.releaseBlob(ctx, r, b); err != nil {
 			return err
 		}
 	}
-	_, err = tx.exec(ctx, `DELETE FROM manifest_payloads WHERE digest = ?
-		AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?)`, string(d), string(d))
-	return err
+	return nil
 }
 
-// releaseBlob notes that a manifest of r which named d is gone.
+// releaseBlob notes that a manifest of r which named d is gone: a candidate for garbage
+// collection if no other one names it.
 func (tx *Tx) releaseBlob(ctx context.Context, r Repository, d string) error {
-	n, err := tx.exec(ctx, `UPDATE repository_blobs SET unreferenced_since = ?
+	_, err := tx.exec(ctx, `UPDATE repository_blobs SET unreferenced_since = ?
 		WHERE repository_id = ? AND blob_id = (SELECT id FROM blobs WHERE digest = ?)
 		AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE repository_id = ? AND digest = ?)`,
 		micros(tx.now), r.ID, d, r.ID, d)
-	if err != nil || n == 0 {
-		return err
-	}
-	return tx.addCandidate(ctx, d)
+	return err
 }
 
 // DeleteUnheldManifests deletes those manifests that no index names, and says how

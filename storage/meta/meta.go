@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"berth/registry"
 	"berth/storage/queue"
 )
 
@@ -28,7 +29,10 @@ type DB struct {
 	database       database
 	generation     atomic.Pointer[generation] // nil when it has to be read
 	accountChanges atomic.Int64               // made through this DB, or heard of
+	quotas         atomic.Pointer[quotaSet]   // nil when it has to be read
 	jobs           queue.Bell                 // rung when jobs may be due
+	now            func() time.Time
+	tests          bool // now is not the clock of this machine
 }
 
 // Options are the knobs of [Open]. The zero value works.
@@ -42,6 +46,10 @@ type Options struct {
 	// Observe, if set, is told how long a transaction took, from its being asked for
 	// to its being durable, and how many others shared its commit.
 	Observe func(took time.Duration, shared int)
+
+	// Now, if set, is the time that rows are given: for tests. Jobs and leases go by the
+	// clock of the database even so.
+	Now func() time.Time
 }
 
 // Open opens the database at rawURL and brings its schema up to date. It is
@@ -54,7 +62,10 @@ func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
 	if opts.Observe == nil {
 		opts.Observe = func(time.Duration, int) {}
 	}
-	db := &DB{}
+	db := &DB{now: opts.Now, tests: opts.Now != nil}
+	if opts.Now == nil {
+		opts.Now, db.now = time.Now, time.Now
+	}
 	var err error
 	switch scheme, rest, _ := strings.Cut(rawURL, ":"); {
 	case scheme == "sqlite" && rest != "":
@@ -95,6 +106,9 @@ func (db *DB) heard(changed string) {
 		db.accountChanges.Add(1)
 		db.generation.Store(nil)
 	}
+	if changed == "" || changed == quotasChanged {
+		db.quotas.Store(nil)
+	}
 	if changed == "" || changed == jobsChanged {
 		db.jobs.Ring()
 	}
@@ -111,6 +125,9 @@ func (db *DB) Ping(ctx context.Context) error { return db.database.ping(ctx) }
 // Broken is closed when nothing can be written any more, as after a fault of the disk,
 // until the process starts anew; [DB.Ping] says why.
 func (db *DB) Broken() <-chan struct{} { return db.database.broken() }
+
+// Clock is the time that this process gives to rows.
+func (db *DB) Clock() time.Time { return db.now() }
 
 // Shared reports whether other servers may use the same database.
 func (db *DB) Shared() bool { return db.database.shared() }
@@ -136,17 +153,27 @@ func (db *DB) UpdateRelaxed(ctx context.Context, fn func(*Tx) error) error {
 	return db.update(ctx, true, fn)
 }
 
-// update also wakes those who wait for what fn enqueues. A connection that breaks
+// update also wakes those who wait for what fn enqueues, and forgets what is remembered
+// of accounts if fn has changed that. A connection that breaks
 // during the commit may have left jobs too.
 func (db *DB) update(ctx context.Context, relaxed bool, fn func(*Tx) error) error {
-	var jobs bool
-	err := db.database.update(ctx, relaxed, func(tx *Tx) error {
-		err := fn(tx)
-		jobs = tx.jobs
-		return err
+	var jobs, access bool
+	err := db.counted(ctx, func(quotas *quotaSet) error {
+		return db.database.update(ctx, relaxed, func(tx *Tx) error {
+			tx.quotas = quotas
+			err := fn(tx)
+			if err == nil {
+				err = tx.writeUsage(ctx)
+			}
+			jobs, access = tx.jobs, tx.access
+			return err
+		})
 	})
 	if jobs {
 		db.jobs.Ring()
+	}
+	if access {
+		db.heard(accountsChanged)
 	}
 	return err
 }
@@ -154,8 +181,15 @@ func (db *DB) update(ctx context.Context, relaxed bool, fn func(*Tx) error) erro
 // Tx is a transaction. It sees its own changes.
 type Tx struct {
 	queries
-	now  time.Time
-	jobs bool // have become due through it
+	now    time.Time
+	jobs   bool // have become due through it
+	access bool // has changed through it: who may do what
+
+	quotas *quotaSet
+	held   map[string]*quotaHold     // by prefix
+	usage  map[int64]*registry.Usage // what has changed, by repository; nil if nothing has
+	gone   []int64                   // repositories that have no counts from now on
+	made   madeBlob
 }
 
 // queries are the questions that a DB and a Tx both answer.
@@ -188,3 +222,18 @@ func (tx *Tx) notify(ctx context.Context, changed string) error {
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func fromMicros(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+// optionalMicros keeps the zero time as null, and optionalTime reads that.
+func optionalMicros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return micros(t)
+}
+
+func optionalTime(us *int64) time.Time {
+	if us == nil {
+		return time.Time{}
+	}
+	return fromMicros(*us)
+}

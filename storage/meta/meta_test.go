@@ -2,6 +2,9 @@ package meta_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -11,10 +14,13 @@ import (
 	"testing"
 
 	"berth/auth"
+	"berth/auth/accesskey/accesskeytest"
 	"berth/auth/authtest"
 	"berth/auth/token"
 	"berth/auth/token/tokentest"
 	"berth/registry"
+	"berth/registry/engine"
+	"berth/storage/blob/mem"
 	"berth/storage/meta"
 	"berth/storage/meta/pgtest"
 )
@@ -47,7 +53,7 @@ func openURL(t *testing.T, url string, o meta.Options) *meta.DB {
 // ensure makes a repository.
 func ensure(ctx context.Context, name registry.Name) func(*meta.Tx) error {
 	return func(tx *meta.Tx) error {
-		_, err := tx.EnsureRepository(ctx, name)
+		_, _, err := tx.CreateRepository(ctx, name, registry.Settings{})
 		return err
 	}
 }
@@ -81,6 +87,53 @@ func openPostgres(t *testing.T) *meta.DB {
 func TestAuthStore(t *testing.T) {
 	onBoth(t, func(t *testing.T, open func(t *testing.T) *meta.DB) {
 		authtest.RunStore(t, func(t *testing.T) auth.Store { return open(t) })
+	})
+}
+
+func TestAccessKeyStore(t *testing.T) {
+	onBoth(t, func(t *testing.T, open func(t *testing.T) *meta.DB) {
+		accesskeytest.RunStore(t, func(t *testing.T) accesskeytest.Stores { return open(t) })
+	})
+}
+
+// rules gives repositories and the registry policies, as a registry on a database does.
+type rules struct{ *engine.Engine }
+
+func (r rules) SetRepository(ctx context.Context, repo registry.Name, policy string, tags map[string]string) error {
+	_, err := r.CreateRepository(ctx, repo, registry.Settings{})
+	if err != nil && !errors.Is(err, registry.ErrNameTaken) {
+		return err
+	}
+	if _, err := r.ChangeSettings(ctx, repo, func(s *registry.Settings) error { s.ResourceTags = tags; return nil }); err != nil {
+		return err
+	}
+	if policy != "" {
+		_, err = r.SetRepositoryPolicy(ctx, repo, json.RawMessage(policy))
+	} else if _, err = r.SetRepositoryPolicy(ctx, repo, nil); errors.Is(err, registry.ErrNotSet) {
+		err = nil
+	}
+	return err
+}
+
+func (r rules) DeleteRepository(ctx context.Context, repo registry.Name) error {
+	return r.Engine.DeleteRepository(ctx, repo, false)
+}
+
+func (r rules) SetRegistryPolicy(ctx context.Context, policy string) error {
+	var value json.RawMessage
+	if policy != "" {
+		value = json.RawMessage(policy)
+	}
+	_, err := r.SetSetting(ctx, registry.RegistryPolicySetting, value)
+	return err
+}
+
+func TestAuthResources(t *testing.T) {
+	onBoth(t, func(t *testing.T, open func(t *testing.T) *meta.DB) {
+		authtest.RunResources(t, func(t *testing.T) (auth.Store, authtest.Resources) {
+			db := open(t)
+			return db, rules{engine.New(db, mem.New(), engine.Options{})}
+		})
 	})
 }
 
@@ -145,8 +198,9 @@ func testMigrate(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if version, err := meta.Version(t.Context(), db); err != nil || version != int64(len(files)) {
-		t.Errorf("the schema has version %d (%v), want %d", version, err, len(files))
+	last, _, _ := strings.Cut(filepath.Base(files[len(files)-1]), "_")
+	if version, err := meta.Version(t.Context(), db); err != nil || fmt.Sprintf("%05d", version) != last {
+		t.Errorf("the schema has version %d (%v), want %s", version, err, last)
 	}
 }
 

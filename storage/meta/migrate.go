@@ -37,16 +37,17 @@ func migrate(ctx context.Context, d database, log *slog.Logger) error {
 		return d.translate(err)
 	}
 	// Another process may be at it too, such as the command line beside a server that
-	// starts. Who comes second fails, and finds nothing to do when it looks again.
-	for attempt := 0; ; attempt++ {
+	// starts. Who comes second fails, and finds nothing to do when it looks again, unless
+	// others are faster at the next migration too.
+	for attempt := 1; ; attempt++ {
 		results, err := provider.Up(ctx)
 		for _, r := range results {
 			log.Info("schema migrated", "migration", r.Source.Path, "took", r.Duration)
 		}
-		if err == nil || attempt == 10 || ctx.Err() != nil {
+		if err == nil || attempt == 20 || ctx.Err() != nil {
 			return d.translate(err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(time.Duration(attempt) * 50 * time.Millisecond) // 10 s in all
 	}
 }
 

@@ -27,7 +27,7 @@ func (db *DB) Policies(ctx context.Context, after string, limit int) ([]auth.Sto
 
 // PutPolicy implements [auth.Store].
 func (db *DB) PutPolicy(ctx context.Context, p auth.StoredPolicy) error {
-	return db.changeAccounts(ctx, func(tx *Tx) error {
+	return db.UpdateAccess(ctx, func(tx *Tx) error {
 		_, err := tx.exec(ctx, `INSERT INTO policies (name, document, updated_at) VALUES (?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at`,
 			p.Name, p.Document, micros(tx.now))
@@ -37,7 +37,7 @@ func (db *DB) PutPolicy(ctx context.Context, p auth.StoredPolicy) error {
 
 // DeletePolicy implements [auth.Store].
 func (db *DB) DeletePolicy(ctx context.Context, name string) error {
-	return db.changeAccounts(ctx, func(tx *Tx) error {
+	return db.UpdateAccess(ctx, func(tx *Tx) error {
 		var account string
 		err := tx.run.get(ctx, `SELECT account FROM account_policies WHERE policy = ? LIMIT 1`, []any{name}, &account)
 		if err == nil {
@@ -61,7 +61,7 @@ func (db *DB) Attachments(ctx context.Context, account string) ([]string, error)
 
 // Attach implements [auth.Store].
 func (db *DB) Attach(ctx context.Context, account, policy string) error {
-	return db.changeAccounts(ctx, func(tx *Tx) error {
+	return db.UpdateAccess(ctx, func(tx *Tx) error {
 		if _, err := tx.account(ctx, account); err != nil {
 			return err
 		}
@@ -72,10 +72,9 @@ func (db *DB) Attach(ctx context.Context, account, policy string) error {
 // attach attaches a policy to an account that is there. Errors: ErrPolicyUnknown.
 func (tx *Tx) attach(ctx context.Context, account, policy string) error {
 	if !auth.IsManaged(policy) {
-		var one int
-		err := tx.run.get(ctx, `SELECT 1 FROM policies WHERE name = ?`, []any{policy}, &one)
-		if isNone(err) {
-			return fmt.Errorf("%w: %s", auth.ErrPolicyUnknown, policy)
+		known, err := tx.exists(ctx, `SELECT 1 FROM policies WHERE name = ?`, policy)
+		if err == nil && !known {
+			err = fmt.Errorf("%w: %s", auth.ErrPolicyUnknown, policy)
 		}
 		if err != nil {
 			return err
@@ -87,7 +86,7 @@ func (tx *Tx) attach(ctx context.Context, account, policy string) error {
 
 // Detach implements [auth.Store].
 func (db *DB) Detach(ctx context.Context, account, policy string) error {
-	return db.changeAccounts(ctx, func(tx *Tx) error {
+	return db.UpdateAccess(ctx, func(tx *Tx) error {
 		if _, err := tx.account(ctx, account); err != nil {
 			return err
 		}

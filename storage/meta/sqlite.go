@@ -59,7 +59,7 @@ func (db *sqliteDatabase) prepare(ctx context.Context, path string, opts Options
 	if db.log, err = openSQLiteLog(path); err != nil {
 		return err
 	}
-	db.writer, err = startWriter(ctx, db, db.writes, func() error { return datasync(db.log) }, opts.Observe)
+	db.writer, err = startWriter(ctx, db, db.writes, func() error { return datasync(db.log) }, opts)
 	return err
 }
 
@@ -141,7 +141,8 @@ func openSQLiteFile(path string, readers int) (reads, writes *sql.DB, err error)
 	case !errors.Is(err, os.ErrExist):
 		return nil, nil, err
 	}
-	if writes, err = sql.Open("sqlite", dsn+"?"+pragmas.Encode()); err != nil {
+	// A migration that began by reading could not wait for another process to end its own.
+	if writes, err = sql.Open("sqlite", dsn+"?_txlock=immediate&"+pragmas.Encode()); err != nil {
 		return nil, nil, err
 	}
 	writes.SetMaxOpenConns(1)
@@ -171,12 +172,21 @@ func (sqliteDialect) rebind(query string) string { return query }
 
 func (sqliteDialect) lock(string, bool) string { return "''" }
 
+func (sqliteDialect) tryLock(string) string { return "TRUE" }
+
 func (sqliteDialect) resume(Table) string { return "" }
 
 // clock is that of the machine, in steps of a millisecond.
 func (sqliteDialect) clock() string { return "CAST(unixepoch('subsec') * 1000000 AS INTEGER)" }
 
 func (sqliteDialect) skipLocked() string { return "" }
+
+func (sqliteDialect) change() string { return "" }
+
+// slot is one for all: one transaction runs at a time.
+func (sqliteDialect) slot(int) string { return "0" }
+
+func (sqliteDialect) keep() string { return "" }
 
 func (sqliteDialect) notify() string { return "" }
 

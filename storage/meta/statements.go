@@ -131,3 +131,13 @@ func scanOne[T any](rows *sql.Rows) (T, error) {
 
 // isNone reports whether a query found no row.
 func isNone(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+// exists reports whether a query, which selects 1, finds a row.
+func (q queries) exists(ctx context.Context, query string, args ...any) (bool, error) {
+	var one int
+	err := q.run.get(ctx, query, args, &one)
+	if isNone(err) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -22,6 +22,7 @@ type Upload struct {
 	Revision  int64
 	StartedAt time.Time
 	UpdatedAt time.Time
+	Note      string // of whoever uploads
 }
 
 // UploadState is what it takes to go on with an upload. It may hold some MiB of what
@@ -32,7 +33,7 @@ type UploadState struct {
 	Object  []byte // and that of [blob.Writer.Suspend]
 }
 
-const uploadColumns = `id, repository, object_key, algorithm, received, object_state IS NOT NULL, revision, started_at, updated_at`
+const uploadColumns = `id, repository, object_key, algorithm, received, object_state IS NOT NULL, revision, started_at, updated_at, note`
 
 // Upload finds an upload. One of another repository is as unknown as one that never
 // was. Errors: ErrUploadUnknown.
@@ -84,7 +85,7 @@ func (q queries) UploadKeys(ctx context.Context) (map[blob.Key]bool, error) {
 
 func scanUpload(rows *sql.Rows) (u Upload, err error) {
 	var started, updated int64
-	err = rows.Scan(&u.ID, &u.Repo, &u.Key, &u.Algorithm, &u.Received, &u.Begun, &u.Revision, &started, &updated)
+	err = rows.Scan(&u.ID, &u.Repo, &u.Key, &u.Algorithm, &u.Received, &u.Begun, &u.Revision, &started, &updated, &u.Note)
 	u.StartedAt, u.UpdatedAt = fromMicros(started), fromMicros(updated)
 	return u, err
 }
@@ -104,8 +105,8 @@ func (tx *Tx) PutUpload(ctx context.Context, u Upload) (Upload, error) {
 // AdvanceUpload records how far u has come, if nobody else has since u was read.
 // Errors: ErrUploadUnknown, ErrRangeInvalid (somebody else has).
 func (tx *Tx) AdvanceUpload(ctx context.Context, u Upload, s UploadState) (Upload, error) {
-	n, err := tx.exec(ctx, `UPDATE uploads SET received = ?, content = ?, hash_state = ?, object_state = ?,
-		revision = revision + 1, updated_at = ? WHERE id = ? AND revision = ?`, u.Received, s.Content, s.Hash, s.Object, micros(tx.now), string(u.ID), u.Revision)
+	n, err := tx.exec(ctx, `UPDATE uploads SET received = ?, note = ?, content = ?, hash_state = ?, object_state = ?,
+		revision = revision + 1, updated_at = ? WHERE id = ? AND revision = ?`, u.Received, u.Note, s.Content, s.Hash, s.Object, micros(tx.now), string(u.ID), u.Revision)
 	if err == nil && n == 0 {
 		err = tx.whyStale(ctx, u)
 	}

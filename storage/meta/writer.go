@@ -27,6 +27,7 @@ type writer struct {
 	run     *statements
 	syncer  *syncer
 	observe func(time.Duration, int)
+	now     func() time.Time
 
 	mu     sync.RWMutex // held for reading while sending on queue
 	closed bool
@@ -44,7 +45,7 @@ type write struct {
 }
 
 // startWriter writes to db. sync makes durable what has been committed so far.
-func startWriter(ctx context.Context, d dialect, db *sql.DB, sync func() error, observe func(time.Duration, int)) (*writer, error) {
+func startWriter(ctx context.Context, d dialect, db *sql.DB, sync func() error, opts Options) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -53,7 +54,8 @@ func startWriter(ctx context.Context, d dialect, db *sql.DB, sync func() error, 
 		dialect: d,
 		conn:    conn,
 		run:     newStatements(d, conn),
-		observe: observe,
+		observe: opts.Observe,
+		now:     opts.Now,
 		queue:   make(chan *write, maxShared),
 		done:    make(chan struct{}),
 	}
@@ -188,7 +190,7 @@ func (w *writer) savepoint(this *write) (err error, broken bool) {
 }
 
 func (w *writer) tx() *Tx {
-	return &Tx{queries: queries{run: w.run, dialect: w.dialect}, now: time.Now()}
+	return &Tx{queries: queries{run: w.run, dialect: w.dialect}, now: w.now()}
 }
 
 // call keeps the writer alive if fn panics: others wait for it too.

@@ -67,7 +67,7 @@ func TestOneOfAGroupFails(t *testing.T) {
 			if err := ensure(ctx, "broken")(tx); err != nil {
 				return err
 			}
-			return tx.PutTag(ctx, meta.Repository{ID: 12345}, "latest", 12345)
+			return tx.PutTag(ctx, meta.Repository{ID: 12345}, "latest", 12345, "")
 		},
 		ensure(ctx, "four"),
 	)

@@ -54,22 +54,47 @@ func (d Data) Fsck(ctx context.Context) (Report, error) {
 	return report, errors.Join(err, runErr)
 }
 
-// Expire has berth give up uploads until there are none.
+// Expire has berth give up uploads until there are none. Garbage stays.
 func (d Data) Expire(ctx context.Context) (uploads int, err error) {
 	for {
-		out, err := d.command(ctx, "gc", "--upload-expiry", "1ns", "-o", "json")
+		out, err := d.command(ctx, "gc", "--upload-expiry", "1ns", "--gc-grace", "24h", "-o", "json")
 		if err != nil {
 			return uploads, err
 		}
-		var expired []struct{ Upload string }
-		if err := json.Unmarshal(out, &expired); err != nil {
+		var removed struct{ Uploads []struct{ Upload string } }
+		if err := json.Unmarshal(out, &removed); err != nil {
 			return uploads, fmt.Errorf("berth gc: %w; it prints %q", err, out)
 		}
-		if len(expired) == 0 {
+		if len(removed.Uploads) == 0 {
 			return uploads, nil
 		}
-		uploads += len(expired)
+		uploads += len(removed.Uploads)
 	}
+}
+
+// Collected is how many blobs garbage collection has removed, before Collect and by it.
+type Collected struct{ During, After int }
+
+// Collect has berth remove all that nothing has mentioned for the grace.
+func (d Data) Collect(ctx context.Context, grace time.Duration) (c Collected, err error) {
+	var before, after struct{ Total struct{ Blobs int } }
+	status := func(into any) error {
+		out, err := d.command(ctx, "gc", "status", "-o", "json")
+		if err == nil {
+			err = json.Unmarshal(out, into)
+		}
+		return err
+	}
+	err = status(&before)
+	for range 2 { // the second time for blobs that no repository sees since the first
+		if err == nil {
+			_, err = d.command(ctx, "gc", "run", "--gc-grace", grace.String())
+		}
+	}
+	if err == nil {
+		err = status(&after)
+	}
+	return Collected{before.Total.Blobs, after.Total.Blobs - before.Total.Blobs}, err
 }
 
 func (d Data) command(ctx context.Context, args ...string) ([]byte, error) {

@@ -35,9 +35,8 @@ func StartFront(replicas []string) (*Front, error) {
 			r.SetURL(&url.URL{Scheme: "http", Host: next})
 			r.Out.Host = r.In.Host // by which berth knows its own name
 		},
-		FlushInterval: -1,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
-		ErrorLog:      log.New(io.Discard, "", 0), // the client is told
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
+		ErrorLog:  log.New(io.Discard, "", 0), // the client is told
 	}
 	f := &Front{
 		Addr:   listener.Addr().String(),

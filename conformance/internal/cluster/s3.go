@@ -2,20 +2,16 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"berth/conformance/internal/server"
+	"berth/conformance/internal/tools"
 )
 
-// The S3 server, and the version that is tested with.
-const (
-	gatewayPackage = "github.com/versity/versitygw/cmd/versitygw"
-	gatewayVersion = "v1.8.0"
-)
+// gateway is the S3 server.
+var gateway = tools.Program{Module: "github.com/versity/versitygw", Version: "v1.8.0", Package: "cmd/versitygw"}
 
 // What the S3 server is asked with.
 const (
@@ -36,7 +32,7 @@ type S3 struct {
 
 // StartS3 serves dir, in which a bucket is a folder.
 func StartS3(ctx context.Context, dir string) (*S3, error) {
-	path, err := gateway(ctx)
+	path, err := tools.Install(ctx, gateway)
 	if err != nil {
 		return nil, err
 	}
@@ -86,27 +82,4 @@ func BucketURL(addr string) string {
 		}.Encode(),
 	}
 	return u.String()
-}
-
-// gateway finds the program, or builds it, which takes two minutes once.
-func gateway(ctx context.Context) (string, error) {
-	cache := os.Getenv("BERTH_CACHE")
-	if cache == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", err
-		}
-		cache = filepath.Join(home, ".cache", "berth")
-	}
-	path := filepath.Join(cache, "bin", "versitygw")
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	fmt.Println("building versitygw", gatewayVersion)
-	cmd := exec.CommandContext(ctx, "go", "install", gatewayPackage+"@"+gatewayVersion)
-	cmd.Env = append(os.Environ(), "GOBIN="+filepath.Dir(path))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go install %s@%s: %w\n%s", gatewayPackage, gatewayVersion, err, out)
-	}
-	return path, nil
 }

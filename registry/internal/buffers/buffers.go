@@ -26,21 +26,21 @@ func New(size int) *Pool { return &Pool{size: size} }
 // Get returns a buffer with any bytes in it, and what gives it back.
 func (p *Pool) Get() (buf []byte, put func()) {
 	if p.taken.Add(1) <= many {
-		large, ok := p.large.Get().(*[]byte)
-		if !ok {
-			b := make([]byte, p.size)
-			large = &b
-		}
+		large := take(&p.large, p.size)
 		return *large, func() {
 			p.large.Put(large)
 			p.taken.Add(-1)
 		}
 	}
 	p.taken.Add(-1)
-	little, ok := p.small.Get().(*[]byte)
-	if !ok {
-		b := make([]byte, small)
-		little = &b
-	}
+	little := take(&p.small, small)
 	return *little, func() { p.small.Put(little) }
+}
+
+func take(from *sync.Pool, size int) *[]byte {
+	if buf, ok := from.Get().(*[]byte); ok {
+		return buf
+	}
+	buf := make([]byte, size)
+	return &buf
 }

@@ -2,11 +2,15 @@ package s3
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"net/http"
+	"os"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 
 	"berth/storage/blob"
@@ -21,6 +25,74 @@ type client struct {
 	sse          encrypt.ServerSide
 	storageClass string
 	noChecksum   bool
+}
+
+func newClient(o Options) (*client, error) {
+	endpoint, secure, err := o.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	roots, err := trusted(o.CA)
+	if err != nil {
+		return nil, err
+	}
+	lookup := map[string]minio.BucketLookupType{
+		"on": minio.BucketLookupPath, "off": minio.BucketLookupDNS,
+	}[o.PathStyle] // zero is auto
+	t := newTransport(o, roots)
+	core, err := minio.NewCore(endpoint, &minio.Options{
+		Creds:        o.credentials(),
+		Secure:       secure,
+		Transport:    t,
+		Region:       o.Region,
+		BucketLookup: lookup,
+		MaxRetries:   maxTries,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("blob/s3: %w", err)
+	}
+	c := &client{Core: core, transport: t, bucket: o.Bucket, storageClass: o.StorageClass, noChecksum: o.NoChecksum}
+	switch o.SSE {
+	case "s3":
+		c.sse = encrypt.NewSSE()
+	case "kms":
+		if c.sse, err = encrypt.NewSSEKMS(o.KMSKey, nil); err != nil {
+			return nil, fmt.Errorf("blob/s3: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// credentials are those of the options or, in their order, of what surrounds the process.
+func (o *Options) credentials() *credentials.Credentials {
+	if o.AccessKey != "" {
+		return credentials.NewStaticV4(o.AccessKey, o.SecretKey, "")
+	}
+	return credentials.NewChainCredentials([]credentials.Provider{
+		&credentials.EnvAWS{},
+		&credentials.EnvMinio{},
+		&credentials.FileAWSCredentials{},
+		&credentials.IAM{},
+	})
+}
+
+// trusted is the certificates of the system and those of a file; nil means just the former.
+func trusted(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("blob/s3: ca: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("blob/s3: ca: %s has no certificate", file)
+	}
+	return roots, nil
 }
 
 // What S3 calls them.

@@ -43,7 +43,7 @@ type pool struct {
 	holders  []*claim               // who waits and holds something
 	others   []*claim               // who waits and holds nothing
 	yielded  []*claim               // who has made room and waits to go on
-	made     map[blob.Key]time.Time // the writers that have made room, and when
+	gaveRoom map[blob.Key]time.Time // the writers that did so, and when
 	spare    map[*upload]struct{}   // those that hold a part back
 	back     int64                  // what may be held by those who have yielded and went on nevertheless
 	pressure time.Time              // when somebody last had to wait
@@ -78,10 +78,10 @@ type claim struct {
 func newPool(limit int64, patience time.Duration) *pool {
 	return &pool{
 		limit: limit, free: limit, least: limit, patience: patience,
-		filling: make(map[*claim]struct{}),
-		sizes:   make(map[int64]int),
-		made:    make(map[blob.Key]time.Time),
-		spare:   make(map[*upload]struct{}),
+		filling:  make(map[*claim]struct{}),
+		sizes:    make(map[int64]int),
+		gaveRoom: make(map[blob.Key]time.Time),
+		spare:    make(map[*upload]struct{}),
 	}
 }
 

@@ -3,7 +3,7 @@ package s3
 import (
 	"context"
 	"crypto/md5"
-	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -93,10 +93,9 @@ func (s *Store) isObject(u *upload, ours bool) (bool, error) {
 func (u *upload) compositeCRC() string {
 	h := crc32.New(castagnoli)
 	for _, p := range u.parts {
-		sum, _ := base64.StdEncoding.DecodeString(encodeCRC(p.crc))
-		h.Write(sum)
+		h.Write(binary.BigEndian.AppendUint32(nil, p.crc))
 	}
-	return base64.StdEncoding.EncodeToString(h.Sum(nil))
+	return encodeCRC(h.Sum32())
 }
 
 // compositeETag is the ETag of the object where those of parts are their MD5, as they are

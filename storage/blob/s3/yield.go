@@ -125,17 +125,17 @@ func (c *claim) mustYield() bool {
 // note remembers that the writer of key has made room.
 func (p *pool) note(key blob.Key) {
 	now := time.Now()
-	for other, at := range p.made {
+	for other, at := range p.gaveRoom {
 		if now.Sub(at) > forgetYields*p.patience {
-			delete(p.made, other)
+			delete(p.gaveRoom, other)
 		}
 	}
-	p.made[key] = now
+	p.gaveRoom[key] = now
 }
 
 // mustWait reports whether c has made room and stands back now.
 func (c *claim) mustWait() bool {
-	_, made := c.pool.made[c.key]
+	_, made := c.pool.gaveRoom[c.key]
 	return made && c.held == 0
 }
 
@@ -149,7 +149,7 @@ func (p *pool) serveYielded() {
 			return
 		}
 		p.yielded = p.yielded[1:]
-		delete(p.made, c.key)
+		delete(p.gaveRoom, c.key)
 		p.grant(c.need)
 		c.served()
 	}
@@ -164,7 +164,7 @@ func (p *pool) takeBack() {
 			return
 		}
 		p.yielded = p.yielded[1:]
-		delete(p.made, c.key)
+		delete(p.gaveRoom, c.key)
 		p.others = append(p.others, c)
 		c.back = c.part
 		p.back += c.back

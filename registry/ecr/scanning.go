@@ -1,0 +1,246 @@
+package ecr
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"berth/auth"
+	"berth/registry"
+)
+
+type putImageScanningInput struct {
+	repositoryInput
+	Scanning *scanning `json:"imageScanningConfiguration"`
+}
+
+func (in *putImageScanningInput) validate(k *check) {
+	in.repositoryInput.validate(k)
+	k.required("imageScanningConfiguration", in.Scanning != nil)
+}
+
+type imageScanningOutput struct {
+	RegistryID string        `json:"registryId"`
+	Repository registry.Name `json:"repositoryName"`
+	Scanning   scanning      `json:"imageScanningConfiguration"`
+}
+
+func (c *call) putImageScanningConfiguration(ctx context.Context, in *putImageScanningInput) (imageScanningOutput, error) {
+	_, err := c.admin.ChangeSettings(ctx, in.RepositoryName, func(s *registry.Settings) error {
+		s.ScanOnPush = in.Scanning.ScanOnPush
+		return nil
+	})
+	return imageScanningOutput{c.account(), in.RepositoryName, *in.Scanning}, err
+}
+
+type scanningFilter struct {
+	Filter string `json:"filter"`
+	Type   string `json:"filterType"`
+}
+
+type scanningRule struct {
+	Frequency string           `json:"scanFrequency"`
+	Filters   []scanningFilter `json:"repositoryFilters"`
+}
+
+// scanningConfiguration is what is scanned in the registry as a whole; it is kept as the
+// API has it.
+type scanningConfiguration struct {
+	Type  string         `json:"scanType"`
+	Rules []scanningRule `json:"rules"`
+}
+
+var scanningFilterPattern = newPattern(`[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*`)
+
+func (in *scanningConfiguration) validate(k *check) {
+	k.enum("scanType", in.Type, "BASIC", "ENHANCED")
+	k.length("rules", len(in.Rules), 0, 2)
+	frequencies := []string{"SCAN_ON_PUSH", "MANUAL"}
+	if in.Type == "ENHANCED" {
+		frequencies = []string{"SCAN_ON_PUSH", "CONTINUOUS_SCAN"}
+	}
+	given := map[string]bool{}
+	for i, rule := range in.Rules {
+		at := func(member string) string { return fmt.Sprintf("rules[%d].%s", i, member) }
+		k.required(at("scanFrequency"), rule.Frequency != "")
+		k.enum(at("scanFrequency"), rule.Frequency, "SCAN_ON_PUSH", "CONTINUOUS_SCAN", "MANUAL")
+		k.enum(at("scanFrequency"), rule.Frequency, frequencies...)
+		if given[rule.Frequency] {
+			k.fail(at("scanFrequency"), "Member must be given in one rule only")
+		}
+		given[rule.Frequency] = true
+		k.required(at("repositoryFilters"), rule.Filters != nil)
+		k.length(at("repositoryFilters"), len(rule.Filters), 0, 100)
+		for _, f := range rule.Filters {
+			k.length(at("repositoryFilters.filter"), len(f.Filter), 1, 255)
+			k.matches(at("repositoryFilters.filter"), f.Filter, scanningFilterPattern)
+			k.required(at("repositoryFilters.filterType"), f.Type != "")
+			k.enum(at("repositoryFilters.filterType"), f.Type, "WILDCARD")
+		}
+	}
+}
+
+type putRegistryScanningOutput struct {
+	Configuration scanningConfiguration `json:"registryScanningConfiguration"`
+}
+
+func (c *call) putRegistryScanningConfiguration(ctx context.Context, in *scanningConfiguration) (putRegistryScanningOutput, error) {
+	if in.Type == "" {
+		in.Type = "BASIC"
+	}
+	if in.Rules == nil {
+		in.Rules = []scanningRule{}
+	}
+	text, err := json.Marshal(in)
+	if err != nil {
+		return putRegistryScanningOutput{}, err
+	}
+	_, err = c.admin.SetSetting(ctx, registry.ScanningSetting, text)
+	return putRegistryScanningOutput{*in}, err
+}
+
+func (c *call) scanningConfiguration(ctx context.Context) (scanningConfiguration, error) {
+	found := scanningConfiguration{Type: "BASIC", Rules: []scanningRule{}}
+	text, err := c.admin.Setting(ctx, registry.ScanningSetting)
+	if errors.Is(err, registry.ErrNotSet) {
+		return found, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &found)
+	}
+	return found, err
+}
+
+type getRegistryScanningOutput struct {
+	RegistryID    string                `json:"registryId"`
+	Configuration scanningConfiguration `json:"scanningConfiguration"`
+}
+
+func (c *call) getRegistryScanningConfiguration(ctx context.Context, _ *nothing) (getRegistryScanningOutput, error) {
+	found, err := c.scanningConfiguration(ctx)
+	return getRegistryScanningOutput{c.account(), found}, err
+}
+
+type batchScanningInput struct {
+	Names []registry.Name `json:"repositoryNames"`
+}
+
+func (in *batchScanningInput) validate(k *check) {
+	k.required("repositoryNames", in.Names != nil)
+	k.length("repositoryNames", len(in.Names), 1, 25)
+	for _, name := range in.Names {
+		k.repositoryName("repositoryNames", string(name))
+	}
+}
+
+type repositoryScanning struct {
+	ARN        string           `json:"repositoryArn"`
+	Name       registry.Name    `json:"repositoryName"`
+	ScanOnPush bool             `json:"scanOnPush"`
+	Frequency  string           `json:"scanFrequency"`
+	Applied    []scanningFilter `json:"appliedScanFilters"`
+}
+
+type scanningFailure struct {
+	Name   registry.Name `json:"repositoryName"`
+	Code   string        `json:"failureCode"`
+	Reason string        `json:"failureReason"`
+}
+
+type batchScanningOutput struct {
+	Configurations []repositoryScanning `json:"scanningConfigurations"`
+	Failures       []scanningFailure    `json:"failures"`
+}
+
+func (c *call) batchGetRepositoryScanningConfiguration(ctx context.Context, in *batchScanningInput) (batchScanningOutput, error) {
+	out := batchScanningOutput{[]repositoryScanning{}, []scanningFailure{}}
+	names := dedupe(in.Names)
+	for _, name := range names {
+		if err := c.opts.Authorize(ctx, auth.BatchGetRepositoryScanningConfiguration, name); err != nil {
+			return out, err
+		}
+	}
+	configuration, err := c.scanningConfiguration(ctx)
+	if err != nil {
+		return out, err
+	}
+	for _, name := range names {
+		r, err := c.admin.Repository(ctx, name)
+		switch {
+		case errors.Is(err, registry.ErrNameUnknown):
+			out.Failures = append(out.Failures, scanningFailure{name, "REPOSITORY_NOT_FOUND", repositoryNotFound(name, c.account()).Message})
+			continue
+		case err != nil:
+			return out, err
+		}
+		out.Configurations = append(out.Configurations, c.scanningOf(r, configuration))
+	}
+	return out, nil
+}
+
+// scanningOf is how a repository is scanned: as the rules of the registry say or, as long as
+// there are none, its own setting.
+func (c *call) scanningOf(r registry.Repository, configuration scanningConfiguration) repositoryScanning {
+	s := repositoryScanning{ARN: c.opts.Location.ARN(r.Name), Name: r.Name, Frequency: "MANUAL", Applied: []scanningFilter{}}
+	if len(configuration.Rules) == 0 && configuration.Type == "BASIC" && r.ScanOnPush {
+		s.Frequency = "SCAN_ON_PUSH"
+	}
+	for _, frequency := range []string{"CONTINUOUS_SCAN", "SCAN_ON_PUSH", "MANUAL"} { // the most of those that apply
+		if applied := configuration.applied(frequency, r.Name); len(applied) > 0 {
+			s.Frequency, s.Applied = frequency, applied
+			break
+		}
+	}
+	s.ScanOnPush = s.Frequency != "MANUAL"
+	return s
+}
+
+// applied are the filters of the rule of a frequency that a repository matches.
+func (in *scanningConfiguration) applied(frequency string, repo registry.Name) (applied []scanningFilter) {
+	for _, rule := range in.Rules {
+		for _, f := range rule.Filters {
+			if rule.Frequency == frequency && f.matches(repo) {
+				applied = append(applied, f)
+			}
+		}
+	}
+	return applied
+}
+
+// matches reports whether the filter is that of a repository. One without a star is anywhere
+// in the name.
+func (f scanningFilter) matches(repo registry.Name) bool {
+	if !strings.Contains(f.Filter, "*") {
+		return strings.Contains(string(repo), f.Filter)
+	}
+	return registry.MatchWildcard(f.Filter, string(repo))
+}
+
+// startImageScan is there when there is something that scans.
+func (c *call) startImageScan(ctx context.Context, in *imageInput) (struct{}, error) {
+	if _, err := c.image(ctx, in.RepositoryName, *in.ID); err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, refusal("Validation", "This feature is disabled: the registry has no scanner")
+}
+
+type findingsInput struct {
+	imageInput
+	pageInput
+}
+
+func (in *findingsInput) validate(k *check) {
+	in.imageInput.validate(k)
+	in.pageInput.validate(k, maxPage, "")
+}
+
+func (c *call) describeImageScanFindings(ctx context.Context, in *findingsInput) (struct{}, error) {
+	image, err := c.image(ctx, in.RepositoryName, *in.ID)
+	if err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, refusal("ScanNotFound", "Image scan does not exist for the image with '%s' in the repository with name '%s' in the registry with id '%s'",
+		in.named(image), in.RepositoryName, c.account())
+}

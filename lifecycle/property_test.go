@@ -57,6 +57,9 @@ func TestDecideAsDescribed(t *testing.T) {
 	for range 5 {
 		rapid.Check(t, world)
 	}
+	if testing.Short() {
+		return // too few worlds to have seen everything for sure
+	}
 	if len(seen) < 5 || held == 0 || spared == 0 {
 		t.Errorf("the worlds are poor: %v, %d blocked, %d spared", seen, held, spared)
 	}

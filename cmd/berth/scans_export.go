@@ -14,7 +14,7 @@ type scanExport struct {
 	dataFlags    `embed:""`
 	findingFlags `embed:""`
 	Images       []string `arg:"" placeholder:"REPO|REPO:TAG|REPO@DIGEST" help:"The images, or of REPO all that have a tag and were scanned."`
-	Format       string   `required:"" enum:"sarif,cyclonedx,json" help:"Form: sarif, which GitHub and GitLab take; cyclonedx, the inventory of one image with its vulnerabilities; or json."`
+	Format       string   `required:"" enum:"sarif,cyclonedx,inventory,json" help:"Form: sarif, which GitHub and GitLab take; cyclonedx, the inventory of one image with its vulnerabilities; inventory, without them; or json."`
 	All          bool     `help:"Also vulnerabilities that an exception or a VEX document takes out, marked so."`
 }
 
@@ -55,7 +55,7 @@ func (cmd scanExport) report(ctx context.Context, scans scan.Scans, i imagesArg)
 	if err != nil {
 		return report, scanError(i.name, err)
 	}
-	if report.Counts == nil {
+	if report.Counts == nil && cmd.Format != "inventory" {
 		return report, fmt.Errorf("%w: %s is %s", errNoFindings, i.name, tellScan(report.Scan))
 	}
 	if !cmd.All {
@@ -86,6 +86,9 @@ func (cmd scanExport) write(ctx context.Context, c console, scans scan.Scans, im
 	inventory, err := scans.Inventory(ctx, i.Repository, i.Digest)
 	if err != nil {
 		return scanError(i.Name, err)
+	}
+	if cmd.Format == "inventory" {
+		return printJSON(c, inventory)
 	}
 	doc, err := export.CycloneDX(inventory, i)
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -55,7 +54,7 @@ func (cmd scanShow) Run(ctx context.Context, c console) error {
 			return err
 		}
 		if !images[0].sole {
-			return errors.New("say which image, as REPO:TAG or REPO@DIGEST; berth scan list REPO lists them")
+			return errSayWhich
 		}
 		i := images[0]
 		report, err := scans.Report(ctx, i.repo, i.Digest)
@@ -144,7 +143,10 @@ func summarize(name string, r scan.Report, excepted int) string {
 		told += fmt.Sprintf("; %d can be fixed", fixable)
 	}
 	if excepted > 0 {
-		told += fmt.Sprintf("; %d taken out, which --all shows", excepted)
+		told += fmt.Sprintf("; %d taken out", excepted)
+		if len(r.Excepted) == 0 {
+			told += ", which --all shows"
+		}
 	}
 	told += fmt.Sprintf("\nfound by %s", printable(r.Scanner))
 	if r.OS != "" {
@@ -155,7 +157,10 @@ func summarize(name string, r scan.Report, excepted int) string {
 		told += " with a database of " + formatTime(r.Database.UpdatedAt)
 	}
 	for _, p := range r.Platforms {
-		told += fmt.Sprintf("\n%s (%s) %s: %s", printable(p.Platform), p.Digest, tellScan(p.Scan), tellCounts(p.Counts))
+		told += fmt.Sprintf("\n%s (%s) %s", printable(p.Platform), p.Digest, tellScan(p.Scan))
+		if p.Counts != nil {
+			told += ": " + tellCounts(p.Counts)
+		}
 	}
 	return told
 }

@@ -112,6 +112,48 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestShow: what was taken out is told by its number, or with the reason; an index with its images.
+func TestShow(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	finding := scan.Finding{ID: "CVE-1", Severity: scan.Low, Package: scan.Package{Name: "libc6"}, Installed: "1"}
+	accepted := finding
+	accepted.ID = "CVE-2"
+	r := scan.Report{
+		Scan: scan.Scan{
+			Digest: digest.FromString("index"), Status: scan.Complete, CompletedAt: at, Counts: scan.Counts{scan.Low: 1},
+			Platforms: []scan.PlatformScan{
+				{Platform: "linux/amd64", Scan: scan.Scan{Digest: digest.FromString("amd64"), Status: scan.Complete, Counts: scan.Counts{scan.Low: 1}}},
+				{Platform: "linux/\x1barm64", Scan: scan.Scan{Digest: digest.FromString("arm64"), Status: scan.Unsupported, Reason: "there is nothing \x1b in it"}},
+			},
+		},
+		Scanner: "trivy 0.72.0", Findings: []scan.Finding{finding},
+		Excepted: []scan.Excepted{{Finding: accepted, Reason: "nobody \x1b calls it", By: "exception 12", Author: "ada", Until: at}},
+	}
+	for _, all := range []bool{false, true} {
+		var out bytes.Buffer
+		cmd := scanShow{All: all, outputFlag: outputFlag{"table"}}
+		if err := cmd.tell(console{out: &out}, "team/app:v1", r); err != nil {
+			t.Fatal(err)
+		}
+		text := out.String()
+		for _, want := range []string{
+			"CVE-1", "vulnerabilities: 1 LOW; 0 can be fixed; 1 taken out" + map[bool]string{false: ", which --all shows"}[all] + "\n",
+			"\nlinux/amd64 (" + digest.FromString("amd64").String() + ") COMPLETE: 1 LOW\n",
+			"\nlinux/\\x1barm64 (" + digest.FromString("arm64").String() + ") UNSUPPORTED_IMAGE: there is nothing \\x1b in it\n",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("with --all=%t there is no %q in\n%s", all, want, text)
+			}
+		}
+		if shown := strings.Contains(text, "nobody \\x1b calls it") && strings.Contains(text, "exception 12") && strings.Contains(text, "2026-03-01T12:00:00Z\n"); shown != all {
+			t.Errorf("with --all=%t what was taken out is shown: %t\n%s", all, shown, text)
+		}
+		if strings.Contains(text, "\x1b") {
+			t.Errorf("it has escape sequences: %q", text)
+		}
+	}
+}
+
 func TestAge(t *testing.T) {
 	now := time.Now()
 	for ago, want := range map[time.Duration]string{

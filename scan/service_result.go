@@ -203,7 +203,11 @@ func (s *Service) Fail(ctx context.Context, id int64, lease string, f Failure) e
 // fail ends a job that has come to nothing. What was found before stays; an image that could
 // only not be matched again with a newer database is as complete as it was.
 func (s *Service) fail(ctx context.Context, j queue.Job, was Summary, status Status, reason string) error {
-	o := Outcome{Status: status, Reason: reason, Scanner: was.Scanner}
+	present, err := s.present(ctx)
+	if err != nil {
+		return err
+	}
+	o := Outcome{Status: status, Reason: reason, Scanner: was.Scanner, Tried: present.Digest}
 	if j.Kind == MatchJob {
 		o.Status, o.Reason = "", "it could not be matched with a newer database: "+reason
 	}

@@ -72,9 +72,11 @@ func (s *Service) step(ctx context.Context, w *walk, alone func(context.Context,
 		if err := s.schedule(ctx, w, present); err != nil || !forget {
 			return err
 		}
-		w.forgotten = now
 		return s.forget(ctx)
 	})
+	if err == nil && forget {
+		w.forgotten = now // by another server, if one is at it
+	}
 	return err
 }
 

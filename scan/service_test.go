@@ -56,6 +56,7 @@ func TestPushToFindings(t *testing.T) {
 		w.must(w.service.Schedule(w.ctx)) // adds no second job
 		w.wantJobs(1)
 		k.wantNone() // for a worker without the database
+		w.wantStatus("app", image.Digest, scan.Pending, "no scanner has opened the vulnerability database yet")
 		k.database = present
 		j = k.take()
 		if !j.HasInventory || !j.Match {
@@ -224,10 +225,9 @@ func TestDeadWorkers(t *testing.T) {
 		w.push("app", image) // has it tried again
 		w.wantStatus("app", image.Digest, scan.Pending, "no vulnerability database")
 		k.fail(k.take(), scan.Failure{Reason: "the disk is full"}, http.StatusNoContent)
-		w.database("d")
-		w.wantStatus("app", image.Digest, scan.Pending, "it is tried again: the disk is full")
-		k.database = digest.FromString("d")
+		k.database = w.database("d")
 		k.fail(k.take(), scan.Failure{Reason: "the disk is full"}, http.StatusNoContent)
+		w.wantStatus("app", image.Digest, scan.Pending, "it is tried again: the disk is full")
 		k.fail(k.take(), scan.Failure{Reason: "the disk\x00 is still full"}, http.StatusNoContent)
 		w.wantStatus("app", image.Digest, scan.Failed, "is still full")
 		w.wantJobs(0)
@@ -555,6 +555,27 @@ func TestRematch(t *testing.T) {
 		}
 		w.must(w.service.Schedule(w.ctx))
 		w.wantJobs(0) // that was tried with this database
+	})
+}
+
+// TestLateResult: a result from the database before comes after the import of another one,
+// with which the image is matched even so.
+func TestLateResult(t *testing.T) {
+	onBoth(t, func(w *world) {
+		w.scanAll()
+		image := registrytest.Recipe{Seed: 1}.Image()
+		w.push("app", image, "v1")
+		k := worker{w, "k", w.database("first")}
+		j := k.take()
+		second := w.database("second")
+		w.passed += time.Hour
+		k.end(j, k.result(j, "CVE-1"), http.StatusNoContent)
+		w.must(w.service.Schedule(w.ctx))
+		k.database = second
+		k.scanned("CVE-2")
+		if got := w.found("app", image.Digest); !slices.Equal(got, []string{"CVE-2"}) {
+			t.Errorf("found %v", got)
+		}
 	})
 }
 

@@ -23,7 +23,7 @@ type view struct {
 	states   map[digest.Digest]State
 	children map[digest.Digest][]registry.Descriptor // of the indexes
 	present  Database                                // zero if there is none
-	workers  bool                                    // some were seen lately; only known where an image waits
+	workers  []Worker                                // that were seen lately; only known where an image waits
 }
 
 // look looks at some images.
@@ -89,9 +89,25 @@ func (v *view) surroundings(ctx context.Context) error {
 	if v.present, err = v.service.present(ctx); err != nil {
 		return err
 	}
-	workers, err := v.service.store.Workers(ctx, seenLately)
-	v.workers = len(workers) > 0
+	v.workers, err = v.service.store.Workers(ctx, seenLately)
 	return err
+}
+
+// unready says why no worker takes a job although there is a database, empty if some may.
+func (v *view) unready() string {
+	if v.present.Digest == "" || len(v.workers) == 0 {
+		return ""
+	}
+	why := "no scanner has opened the vulnerability database yet"
+	for _, w := range v.workers {
+		if w.Databases[Vulnerabilities] != "" {
+			return ""
+		}
+		if w.Trouble != "" {
+			why = "the scanner " + w.Name + " has not opened the vulnerability database: " + w.Trouble
+		}
+	}
+	return why
 }
 
 func (v *view) isIndex(d digest.Digest) bool {
@@ -155,10 +171,12 @@ func (v *view) status(state State) (Status, string) {
 	switch {
 	case v.present.Digest == "" && !state.InventoryAt.IsZero():
 		why = noDatabase
-	case !v.workers && v.present.Digest == "":
+	case len(v.workers) == 0 && v.present.Digest == "":
 		why = noDatabase + "; and no scanner has asked for work lately: start one, see berth scan status"
-	case !v.workers:
+	case len(v.workers) == 0:
 		why = "no scanner has asked for work lately: start one, see berth scan status"
+	case v.unready() != "":
+		why = v.unready()
 	case why != "":
 		why = "it is tried again: " + why
 	case v.present.Digest == "":

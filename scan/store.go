@@ -58,7 +58,7 @@ type Store interface {
 	SchedulePending(ctx context.Context, after Position, limit int) (added int, last Position, err error)
 
 	// ScheduleMatches likewise adds a job for images that have an inventory and whose findings
-	// are not from the database, unless a worker has tried that since it was imported. They
+	// are not from the database, unless that was tried in vain. They
 	// have to be tagged, or listed by an index that is, or have been pushed or pulled, or
 	// asked for, after since.
 	ScheduleMatches(ctx context.Context, database Database, since time.Time, after Position, limit int) (added int, last Position, err error)
@@ -152,6 +152,9 @@ type Outcome struct {
 	Blocking   Blocking
 	Database   digest.Digest
 	DatabaseAt time.Time
+
+	// Tried is the database with which the image could not be matched: it is not tried again.
+	Tried digest.Digest
 }
 
 // Position is where a walk through what is kept stands. The zero Position is its beginning.

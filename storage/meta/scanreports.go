@@ -93,8 +93,8 @@ func (tx *Tx) putOutcome(ctx context.Context, d digest.Digest, seen time.Time, o
 	if !seen.IsZero() {
 		matched = micros(seen)
 	}
-	n, err := tx.exec(ctx, `UPDATE scan_reports SET status = CASE WHEN ? = '' THEN status ELSE ? END, reason = ?, scanner = ?, ended_at = ?
-		WHERE digest = ? AND coalesce(matched_at, 0) = ?`, string(o.Status), string(o.Status), o.Reason, o.Scanner, now, string(d), matched)
+	n, err := tx.exec(ctx, `UPDATE scan_reports SET status = CASE WHEN ? = '' THEN status ELSE ? END, reason = ?, scanner = ?, tried = ?
+		WHERE digest = ? AND coalesce(matched_at, 0) = ?`, string(o.Status), string(o.Status), o.Reason, o.Scanner, string(o.Tried), string(d), matched)
 	if err == nil && n == 0 {
 		err = scan.ErrChanged
 	}

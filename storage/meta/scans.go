@@ -33,8 +33,8 @@ func (tx *Tx) RequestScan(ctx context.Context, r Repository, q scan.Request) err
 	}
 	for {
 		n, err := tx.exec(ctx, `INSERT INTO scan_reports
-			(digest, status, reason, scanner, os, packages, counts, blocking, database, ended_at, created_at)
-			VALUES (?, ?, '', '', '', 0, '', '', '', 0, ?) ON CONFLICT (digest) DO NOTHING`,
+			(digest, status, reason, scanner, os, packages, counts, blocking, database, tried, created_at)
+			VALUES (?, ?, '', '', '', 0, '', '', '', '', ?) ON CONFLICT (digest) DO NOTHING`,
 			string(q.Digest), string(status), micros(tx.now))
 		if err != nil || n == 1 && status == scan.Unsupported {
 			return err

@@ -283,7 +283,7 @@ func TestScanPositions(t *testing.T) {
 			}
 			s.must(s.db.EndScan(s.ctx, j, time.Time{}, o))
 		}
-		present := scan.Database{Kind: scan.Vulnerabilities, Digest: digest.FromString("db0"), ImportedAt: time.Now().Add(time.Hour)}
+		present := scan.Database{Kind: scan.Vulnerabilities, Digest: digest.FromString("db0")}
 		walk := func(step func(scan.Position) (int, scan.Position, error)) (added int) {
 			t.Helper()
 			for at, steps := (scan.Position{}), 0; ; steps++ {

@@ -26,7 +26,7 @@ CREATE TABLE scan_reports (
     database     {{.Text}} NOT NULL, -- digest of the vulnerability database that the findings are from, or empty
     database_at  BIGINT,             -- when that was made, if it is known
     matched_at   BIGINT,             -- when the findings were found; null before the first
-    ended_at     BIGINT NOT NULL,    -- when a worker was last done with it, well or not, or 0
+    tried        {{.Text}} NOT NULL, -- digest of a later database that it could not be matched with, or empty
     created_at   BIGINT NOT NULL
 );
 CREATE INDEX scan_reports_by_status ON scan_reports (status, database, digest);

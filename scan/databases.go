@@ -27,3 +27,12 @@ type DatabaseUpdate struct {
 	Failures    int           `json:"failures"`             // since then
 	Error       string        `json:"error,omitempty"`      // of the last of them
 }
+
+// late is how long a newer database may let us wait.
+const late = 24 * time.Hour
+
+// Old reports whether a database was made longer ago than maxAge, although a newer one should
+// have come: some are made more seldom than others.
+func (d Database) Old(maxAge time.Duration, now time.Time) bool {
+	return now.Sub(d.UpdatedAt) > maxAge && now.After(d.NextUpdate.Add(late))
+}

@@ -53,6 +53,7 @@ type commands struct {
 	Repo      repoCommand      `cmd:"" help:"Repositories."`
 	Image     imageCommand     `cmd:"" help:"Images, also those that were deleted and can be restored."`
 	Tag       tagCommand       `cmd:"" help:"Where tags pointed, and back there."`
+	Scan      scanCommand      `cmd:"" help:"What is wrong with images."`
 	Cluster   clusterCommand   `cmd:"" help:"What clusters run, for lifecycle policies that keep it."`
 	Usage     usageCommand     `cmd:"" help:"How much room images take, and what deleting some would free."`
 	Quota     quotaCommand     `cmd:"" help:"How much room repositories may take."`

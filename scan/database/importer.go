@@ -31,7 +31,8 @@ type Store interface {
 	VulnerabilityDatabases(ctx context.Context) ([]scan.Database, error)
 
 	// UseVulnerabilityDatabase has workers go by d, which has to lie in its repository. Unless
-	// older is set, it must not have been made before the present one. It is durable.
+	// older is set, it must not have been made before the present one, if that still lies in
+	// its own. It is durable.
 	// Errors: ErrNameUnknown, ErrManifestUnknown, scan.ErrDatabaseOlder.
 	UseVulnerabilityDatabase(ctx context.Context, d scan.Database, older bool) error
 }

@@ -251,7 +251,7 @@ func (u *Updater) warn(ctx context.Context) error {
 	}
 	now := u.opts.Now()
 	for _, d := range all {
-		if !Old(d, u.opts.MaxAge, now) || now.Sub(u.warned[d.Kind]) < 24*time.Hour {
+		if !d.Old(u.opts.MaxAge, now) || now.Sub(u.warned[d.Kind]) < 24*time.Hour {
 			continue
 		}
 		u.warned[d.Kind] = now
@@ -259,13 +259,4 @@ func (u *Updater) warn(ctx context.Context) error {
 			"berth scan db status says why no newer one comes", "made", d.UpdatedAt, "age", now.Sub(d.UpdatedAt).Round(time.Minute).String())
 	}
 	return nil
-}
-
-// slack is how late a newer database may be.
-const slack = 24 * time.Hour
-
-// Old reports whether a database was made longer ago than maxAge, and a newer one should have
-// come: the Java index is made anew less often.
-func Old(d scan.Database, maxAge time.Duration, now time.Time) bool {
-	return now.Sub(d.UpdatedAt) > maxAge && now.After(d.NextUpdate.Add(slack))
 }

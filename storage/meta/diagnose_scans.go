@@ -24,8 +24,8 @@ func vulnerabilityDatabases(ctx context.Context, db *sql.DB, exists string, maxA
 	if tables == 0 {
 		return checkup.Fine("there is none yet, and nothing is scanned")
 	}
-	var scans int
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM scans LIMIT 1) some").Scan(&scans); err != nil {
+	var scans bool
+	if err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM scans)").Scan(&scans); err != nil {
 		return unreadable(err)
 	}
 	rows, err := db.QueryContext(ctx, "SELECT kind, updated_at, next_update FROM vulnerability_databases ORDER BY kind DESC")
@@ -53,7 +53,7 @@ func vulnerabilityDatabases(ctx context.Context, db *sql.DB, exists string, maxA
 	const advice = "see berth scan db status for why no newer one comes; where there is no way to the internet, bring one in with berth scan db import"
 	seen := strings.Join(told, ", ")
 	switch {
-	case !found && scans > 0:
+	case !found && scans:
 		return checkup.Warn("images are to be scanned, and there is none", advice)
 	case old:
 		return checkup.Warn(seen, advice)

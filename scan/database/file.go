@@ -170,8 +170,25 @@ func pack(dir string, f form) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("there is no %s beside %s, which tells how old it is", metadataFile, f.file)
 	}
 	reader, writer := io.Pipe()
-	go func() { writer.CloseWithError(writeLayer(writer, dir, f)) }() // ends when it is read to its end or closed
-	return reader, nil
+	p := &packing{PipeReader: reader, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		writer.CloseWithError(writeLayer(writer, dir, f))
+	}()
+	return p, nil
+}
+
+// packing is a layer that is made as it is read.
+type packing struct {
+	*io.PipeReader
+	done chan struct{}
+}
+
+// Close implements [io.Closer]. It waits until the files are closed.
+func (p *packing) Close() error {
+	err := p.PipeReader.Close()
+	<-p.done
+	return err
 }
 
 func writeLayer(w io.Writer, dir string, f form) error {

@@ -235,6 +235,48 @@ func TestImportInterrupted(t *testing.T) {
 	w.holds(t, database.DefaultRepository, 1)
 }
 
+// What the registry refuses is told, with what to do.
+func TestImportIntoRefusal(t *testing.T) {
+	for name, test := range map[string]struct {
+		before func(w world) error
+		err    error
+		want   string
+	}{
+		"quota": {func(w world) error { return w.db.SetQuota(t.Context(), "berth", 100) }, registry.ErrQuotaExceeded, ""},
+		"immutable tags": {func(w world) error {
+			_, err := w.engine.ChangeSettings(t.Context(), database.DefaultRepository, func(s *registry.Settings) error {
+				s.Mutability.Mode = registry.Immutable
+				return nil
+			})
+			return err
+		}, registry.ErrTagFixed, "make the tags of repository berth/trivy-db mutable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "sqlite:"+t.TempDir()+"/berth.db")
+			up := databasetest.NewUpstream(t)
+			for n, at := range []time.Time{made, made.Add(time.Hour)} {
+				l := layer(t, at)
+				up.Push(t, "db:2", databasetest.LayerType, l)
+				_, err := w.importer.Import(t.Context(), artifact(t, up.Reference("db:2")), false)
+				if n == 0 {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := test.before(w); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				if !errors.Is(err, test.err) || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("%v", err)
+				}
+			}
+			w.serves(t, scan.Vulnerabilities, made)
+			w.holds(t, database.DefaultRepository, 1)
+		})
+	}
+}
+
 // A registry whose database was deleted takes any, also one that is older.
 func TestImportAfterDeletion(t *testing.T) {
 	onBoth(t, func(t *testing.T, w world) {

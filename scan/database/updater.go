@@ -159,7 +159,7 @@ func Due(last scan.DatabaseUpdate, reference string, present scan.Database, ever
 
 // attempt updates a kind and tells how that went.
 func (u *Updater) attempt(ctx context.Context, kind scan.DatabaseKind) {
-	result, err := u.Update(ctx, kind)
+	result, err := u.Update(registry.WithCause(ctx, registry.Cause{By: "updater", Why: "it is at " + u.opts.References[kind]}), kind)
 	switch {
 	case ctx.Err() != nil: // the server stops, or another one is at it
 	case err != nil:

@@ -23,6 +23,7 @@ import (
 	"berth/registry/engine"
 	"berth/registry/oci"
 	"berth/scan"
+	"berth/scan/database"
 	"berth/scan/remote"
 	"berth/storage/blob"
 	"berth/storage/gc"
@@ -44,6 +45,7 @@ type parts struct {
 	scans    *scan.Service
 	scanner  http.Handler // for the scanner of this machine, which shows secret
 	secret   string
+	updater  *database.Updater // of vulnerability databases
 	scrub    func(context.Context) error
 	database *meta.DB
 	blobs    blob.Store
@@ -129,11 +131,15 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	p.garbage = gc.NewSweeper(db, gc.Options{
 		Grace: cmd.GCGrace, TagHistory: cmd.TagHistory, Logger: log, Observe: m.swept, Busy: p.requests.busy,
 	})
+	if p.updater, err = cmd.databaseUpdater(eng, db, log, db.AnyScan); err != nil {
+		return parts{}, err
+	}
 	p.scrub = func(ctx context.Context) error {
 		return eng.Scrub(ctx, engine.ScrubOptions{Every: cmd.scrubEvery(), Rate: cmd.ScrubRate, Observe: m.scrubbed})
 	}
 	m.countJobs(db)
 	m.measureSpace(eng)
+	m.measureDatabases(db)
 	p.expire = func(ctx context.Context, before time.Time) error {
 		return eng.ExpireUploads(ctx, before, false, func(x engine.Expired) {
 			log.Info("abandoned upload removed", "upload", x.ID, "repository", x.Repository, "bytes", x.Bytes)

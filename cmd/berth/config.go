@@ -93,6 +93,8 @@ type serveFlags struct {
 	limitFlag   `embed:""`
 	scanFlags   `embed:""`
 
+	databaseFlags `embed:""`
+
 	Addr      string `default:":5000" help:"Address the registry listens on."`
 	AdminAddr string `default:"127.0.0.1:5001" help:"Address of health checks, metrics and profiles, which should stay private; empty for none."`
 	PublicURL string `name:"public-url" placeholder:"URL" help:"How clients reach the registry, if a proxy in front changes host or scheme; by default what their requests say."`
@@ -156,6 +158,9 @@ func (f serveFlags) check() error {
 		}
 	}
 	if err := f.placeFlags.check(); err != nil {
+		return err
+	}
+	if err := f.databaseFlags.check(); err != nil {
 		return err
 	}
 	if _, err := f.limit(); err != nil {

@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 //	let NAME PATTERN           set $NAME to what the group of PATTERN matches in the last stdout
 //	bucket NAME                set $NAME to the URL of an empty bucket of a versitygw
 //
-// and those of [roleCommands].
+// and those of [roleCommands] and [databaseCommands].
 func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("commands come one after the other; the race detector makes them slow and finds nothing")
@@ -83,6 +83,7 @@ func TestScripts(t *testing.T) {
 		"bucket":      scriptURL(func() string { return s3().URL(s3().Bucket(t)) }),
 	}
 	roleCommands(t, commands)
+	databaseCommands(t, commands)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {

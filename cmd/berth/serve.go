@@ -153,6 +153,7 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 			start("scrub", func() error { s.scrub(ctx); return nil })
 		}
 		start("lifecycle policies", func() error { s.parts.pruner.Run(ctx, s.aloneAt("lifecycle policies")); return nil })
+		start("vulnerability databases", func() error { s.parts.updater.Run(ctx, s.aloneAt("vulnerability databases")); return nil })
 		for _, w := range s.parts.jobs {
 			start("jobs", func() error { w.Run(ctx); return nil })
 		}

@@ -199,6 +199,7 @@ func Uncount(ctx context.Context, db *DB) error {
 			`DROP TABLE scan_layers`, `DROP TABLE scan_workers`, `DROP TABLE vulnerability_databases`, `DROP INDEX jobs_leased`,
 			`DROP TABLE running_images`, `DROP TABLE clusters`,
 			`DROP TABLE storage_usage`, `DROP TABLE quotas`, `DROP TABLE quota_usage`, `DROP TABLE quota_blobs`,
+			`DROP TABLE database_updates`,
 			`DELETE FROM generations WHERE name = 'quotas'`,
 			`DELETE FROM goose_db_version WHERE version_id >= 10`,
 		} {

@@ -38,6 +38,9 @@ var walks = []*regexp.Regexp{
 	regexp.MustCompile(`^SELECT layer_key, size, used_at FROM scan_layers`),    // likewise, from its beginning to a limit
 	regexp.MustCompile(`^SELECT status, database, count`),                      // for berth scan status and metrics, and only an index
 	regexp.MustCompile(`FROM \(SELECT 1 FROM jobs WHERE kind = \? AND state <> 'failed' LIMIT \?\) waiting$`),
+	regexp.MustCompile(`FROM vulnerability_databases`),  // two at most
+	regexp.MustCompile(`FROM database_updates`),         // likewise
+	regexp.MustCompile(`^SELECT 1 FROM scans LIMIT 1$`), // the first of any
 	// What is counted anew, and what fsck compares.
 	regexp.MustCompile(`^SELECT '(bytes of the registry|(unique|shared) bytes of |(bytes|links) under the quota )'`),
 	regexp.MustCompile(`^INSERT INTO quota_(blobs|usage) \([a-z_, ]+\)\s+SELECT`),
@@ -195,6 +198,7 @@ func everything(t *testing.T, db *meta.DB) {
 	}
 	e := engine.New(db, mem.New(), engine.Options{CreateOnPush: true, MaxSmallBlob: 100, AllowSparse: func(n registry.Name) bool { return n == "sparse" }})
 	administer(t, db, e, do)
+	scanDatabases(t, db, e, do)
 	undo(t, db, e, do)
 	prune(t, db, e, do)
 	scanEverything(t, db, e, do)

@@ -99,8 +99,9 @@ var notCopied = []string{
 	"uploads", "jobs", "leases", "holds", "generations", "goose_db_version",
 	"storage_usage", "quota_usage", "quota_blobs", // counted anew
 	"lifecycle_previews", "lifecycle_preview_results", // made anew in a moment
-	"scan_layers",  // likewise
-	"scan_workers", // they will be heard of again
+	"scan_layers",      // likewise
+	"scan_workers",     // they will be heard of again
+	"database_updates", // likewise
 }
 
 // columns are given as kind, name, kind, name and so on.

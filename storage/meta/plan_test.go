@@ -29,10 +29,11 @@ var walks = []*regexp.Regexp{
 	// The indexes that hold one manifest, when that is deleted.
 	regexp.MustCompile(`FROM manifest_children e JOIN manifests m ON m.id = e.manifest_id\s+WHERE e.repository_id = \? AND e.digest = \?`),
 	regexp.MustCompile(`FROM blobs WHERE object_key LIKE 'lost:%' LIMIT 1$`), // an index of what is lost
-	regexp.MustCompile(`FROM clusters`),        // a thousand at most
-	regexp.MustCompile(`FROM holds`),           // as many as there are backups
-	regexp.MustCompile(`^SELECT state, count`), // for metrics, and only an index
-	regexp.MustCompile(`FROM quotas`),          // as many as somebody has set
+	regexp.MustCompile(`FROM clusters`),                                 // a thousand at most
+	regexp.MustCompile(`FROM holds`),                                    // as many as there are backups
+	regexp.MustCompile(`^SELECT state, count`),                          // for metrics, and only an index
+	regexp.MustCompile(`FROM quotas`),                                   // as many as somebody has set
+	regexp.MustCompile(`FROM scan_exceptions WHERE expires_at IS NULL`), // all that are in force
 	// What is counted anew, and what fsck compares.
 	regexp.MustCompile(`^SELECT '(bytes of the registry|(unique|shared) bytes of |(bytes|links) under the quota )'`),
 	regexp.MustCompile(`^INSERT INTO quota_(blobs|usage) \([a-z_, ]+\)\s+SELECT`),

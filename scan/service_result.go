@@ -213,6 +213,9 @@ func (s *Service) fail(ctx context.Context, j queue.Job, was Summary, status Sta
 			if was, err = s.store.ScanSummary(ctx, was.Digest); err == nil {
 				continue
 			}
+			if errors.Is(err, ErrNotScanned) {
+				return s.drop(ctx, j)
+			}
 		}
 		if err != nil {
 			return err

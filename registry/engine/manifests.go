@@ -114,7 +114,7 @@ func (e *Engine) putManifest(ctx context.Context, repo registry.Name, m registry
 				return err
 			}
 		}
-		return nil
+		return noteVEX(ctx, tx, r, m.Digest, content, tags)
 	})
 	if err == nil {
 		e.warn(ctx, repo)

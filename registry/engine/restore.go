@@ -235,6 +235,9 @@ func (x *restoration) put(ctx context.Context, image registry.DeletedImage) (bac
 	if err := x.tx.Undelete(ctx, x.repo, id, image); err != nil {
 		return nil, err
 	}
+	if err := noteVEX(ctx, x.tx, x.repo, m.Digest, c, image.Tags); err != nil {
+		return nil, err
+	}
 	x.New = true
 	return back, x.tags(ctx, image, id)
 }

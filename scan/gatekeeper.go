@@ -221,15 +221,16 @@ func (k *Gatekeeper) Except(ctx context.Context, repo registry.Name, d digest.Di
 		return nil, err
 	}
 	x := Exclusions{Repository: repo, Digest: d, Exceptions: r.exceptions}
-	if x.Documents, x.Indexes, err = k.store.VEX(ctx, repo, d, true); err != nil {
+	if x.Documents, x.Indexes, err = k.store.VEX(ctx, repo, d, false); err != nil {
 		return nil, err
 	}
-	mayApply := slices.ContainsFunc(x.Exceptions, func(e Exception) bool { return e.IsFor(repo) })
-	for _, document := range x.Documents {
-		mayApply = mayApply || len(document.Statements) > 0
-	}
-	if !mayApply {
+	if len(x.Documents) > 0 {
+		x.Documents, x.Indexes, err = k.store.VEX(ctx, repo, d, true)
+	} else if !slices.ContainsFunc(x.Exceptions, func(e Exception) bool { return e.IsFor(repo) }) {
 		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	all, err := findings()
 	if err != nil {

@@ -49,6 +49,25 @@ const (
 // Blocked reports whether the image is not to be pulled.
 func (v Verdict) Blocked() bool { return !v.Passes && v.Gate.Mode == Block }
 
+// Summary is why the image does not pass, or does, in a few words.
+func (v Verdict) Summary() string {
+	if v.Reason != "" {
+		return v.Reason
+	}
+	if v.Passes {
+		return "no finding keeps it from passing"
+	}
+	ids := make([]string, 0, toldToPeople)
+	for _, f := range v.Findings[:min(len(v.Findings), toldToPeople)] {
+		ids = append(ids, f.ID)
+	}
+	s := strings.Join(ids, ", ")
+	if more := v.Total - len(ids); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
+}
+
 // stop has the image not pass because of findings in the order of [Sort], if there are any.
 func (v *Verdict) stop(findings []Finding) {
 	v.Total = len(findings)

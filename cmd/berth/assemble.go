@@ -21,6 +21,7 @@ import (
 	"berth/registry/ecr"
 	"berth/registry/engine"
 	"berth/registry/oci"
+	"berth/scan"
 	"berth/storage/blob"
 	"berth/storage/gc"
 	"berth/storage/meta"
@@ -84,6 +85,7 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	if cmd.ReadOnly {
 		reg = registry.ReadOnly(eng)
 	}
+	reg = scan.Gated(reg, scan.NewGatekeeper(db, nil), audit.gated)
 	face := oci.New(auth.Guard(reg, access), oci.Options{
 		Authenticate: authenticator.Principal,
 		Greet:        access.Greet,

@@ -42,6 +42,12 @@ func KindOf(c registry.Content) ManifestKind {
 	return ArtifactManifest
 }
 
+// IsAttestation reports whether an index lists something about its images, as BuildKit does,
+// and no image.
+func IsAttestation(child registry.Descriptor) bool {
+	return child.Platform != nil && child.Platform.OS == "unknown" && child.Platform.Architecture == "unknown"
+}
+
 // isFileSystem reports whether a layer of this type is unpacked to the file system of a
 // container, however it is compressed and wherever it has to be fetched.
 func isFileSystem(mediaType string) bool {

@@ -64,7 +64,7 @@ func (s *Service) requests(ctx context.Context, repo registry.Name, images []dig
 			continue
 		}
 		for _, child := range c.Manifests {
-			if _, seen := all[child.Digest]; !seen && !isAttestation(child) {
+			if _, seen := all[child.Digest]; !seen && !IsAttestation(child) {
 				listed = append(listed, child.Digest)
 			}
 		}

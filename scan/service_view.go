@@ -67,19 +67,13 @@ func (v *view) open(ctx context.Context, indexes []digest.Digest) ([]digest.Dige
 			return nil, err
 		}
 		for _, child := range c.Manifests {
-			if _, seen := v.states[child.Digest]; !seen && !isAttestation(child) {
+			if _, seen := v.states[child.Digest]; !seen && !IsAttestation(child) {
 				listed[child.Digest] = true
 			}
 		}
 		v.children[m.Digest] = c.Manifests
 	}
 	return slices.Sorted(maps.Keys(listed)), nil
-}
-
-// isAttestation reports whether an index lists something about its images, as BuildKit does,
-// and no image.
-func isAttestation(child registry.Descriptor) bool {
-	return child.Platform != nil && child.Platform.OS == "unknown" && child.Platform.Architecture == "unknown"
 }
 
 // surroundings finds out what an image may be waiting for, if one is.
@@ -226,7 +220,7 @@ func (v *view) platforms(ctx context.Context, index digest.Digest, scan *Scan, s
 	seen[index] = true
 	for _, child := range v.children[index] {
 		state, there := v.states[child.Digest]
-		if !there || seen[child.Digest] || isAttestation(child) {
+		if !there || seen[child.Digest] || IsAttestation(child) {
 			continue
 		}
 		if v.isIndex(child.Digest) {

@@ -70,6 +70,7 @@ type server struct {
 	public  *http.Server
 	private *http.Server // nil without --admin-addr
 	certs   *certificates
+	scanner *scannerListener // nil with --read-only
 }
 
 func (cmd serveCommand) newServer(ctx context.Context, c console, log *slog.Logger, m *metrics, db *meta.DB) (*server, error) {
@@ -114,6 +115,12 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 		}
 		defer admin.Close()
 	}
+	if !s.flags.ReadOnly {
+		if s.scanner, err = listenForScanner(s.parts.scanner, s.parts.secret, s.log); err != nil {
+			return err
+		}
+		defer s.scanner.close()
+	}
 	// The password is shown once, so by a start that nothing stands in the way of.
 	if err := s.parts.first(ctx); err != nil {
 		return err
@@ -138,6 +145,8 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 		start("admin", func() error { return s.private.Serve(admin) })
 	}
 	if !s.flags.ReadOnly {
+		start("scanner", s.scanner.serve)
+		start("scans", func() error { s.parts.scans.Run(ctx, s.aloneAt("scans")); return nil })
 		start("expiry of uploads", func() error { return s.expireUploads(ctx) })
 		start("garbage collection", func() error { s.parts.garbage.Run(ctx, s.aloneAt("garbage collection")); return nil })
 		if s.flags.scrubEvery() > 0 {
@@ -193,11 +202,15 @@ func (s *server) tryStorage(ctx context.Context) {
 // drain lets requests come to their end. Uploads that are cut off keep what has
 // arrived.
 func (s *server) drain() {
+	s.parts.requests.hurry()
 	ctx, cancel := context.WithTimeout(context.Background(), s.flags.DrainTimeout)
 	defer cancel()
 	if err := s.public.Shutdown(ctx); err != nil {
 		s.log.Warn("some requests did not end in time and are cut off", "after", s.flags.DrainTimeout)
 		s.public.Close()
+	}
+	if s.scanner != nil {
+		s.scanner.close()
 	}
 	s.parts.requests.close() // those cut off still write down how far they came
 	if s.private != nil {

@@ -15,6 +15,8 @@ import (
 	"berth/registry"
 	"berth/registry/engine"
 	"berth/registry/registrytest"
+	"berth/scan"
+	"berth/scan/vex"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
 	"berth/storage/queue"
@@ -33,6 +35,7 @@ var walks = []*regexp.Regexp{
 	regexp.MustCompile(`FROM holds`),                                    // as many as there are backups
 	regexp.MustCompile(`^SELECT state, count`),                          // for metrics, and only an index
 	regexp.MustCompile(`FROM quotas`),                                   // as many as somebody has set
+	regexp.MustCompile(`FROM scan_gates ORDER BY`),                      // as many as somebody has set
 	regexp.MustCompile(`FROM scan_exceptions WHERE expires_at IS NULL`), // all that are in force
 	// What is counted anew, and what fsck compares.
 	regexp.MustCompile(`^SELECT '(bytes of the registry|(unique|shared) bytes of |(bytes|links) under the quota )'`),
@@ -181,6 +184,36 @@ func administer(t *testing.T, db *meta.DB, e *engine.Engine, do func(string, err
 	do("RemoveQuota", e.RemoveQuota(ctx, "kept"))
 }
 
+// rule asks what a gate asks, and what administers it.
+func rule(t *testing.T, db *meta.DB, e *engine.Engine, do func(string, error)) {
+	ctx := t.Context()
+	image := registrytest.Recipe{Seed: 20}.Image()
+	push(t, e, "ruled", registrytest.Recipe{}.Index(image), "v1")
+	on := image.Descriptor()
+	doc := document("application/openvex+json", openVEX("fixed", "pkg:oci/ruled"), &on)
+	push(t, e, "ruled", doc)
+	do("Read", vex.NewReader(db, e).Read(ctx, scan.VEXPayload{Repository: "ruled", Digest: doc.Digest}))
+	_, err := db.VEXDocuments(ctx, "ruled", scan.VEXDocument{}, 10)
+	do("VEXDocuments", err)
+	do("find", find(ctx, db, "ruled", image.Digest, finding("CVE-1", scan.High, "", time.Time{})))
+	do("PutGate", db.PutGate(ctx, scan.Gate{Repository: "*", Mode: scan.Block, Severity: scan.High}))
+	x, err := db.AddException(ctx, scan.Exception{Vulnerability: "CVE-1", Repository: "*"})
+	do("AddException", err)
+	for _, ref := range []registry.Reference{{Tag: "v1"}, image.Reference()} {
+		_, err = scan.NewGatekeeper(db, nil).Judge(ctx, "ruled", ref)
+		do("Judge", err)
+	}
+	_, err = db.Exceptions(ctx, 0, 10)
+	do("Exceptions", err)
+	_, err = db.DeleteException(ctx, x.ID)
+	do("DeleteException", err)
+	do("DeleteGate", db.DeleteGate(ctx, "*"))
+	do("UpdateTrends", scan.Trends{Store: db}.Update(ctx))
+	_, err = db.Trend(ctx, "ruled", time.Now())
+	do("Trend", err)
+	do("DeleteRepository", e.DeleteRepository(ctx, "ruled", true))
+}
+
 func everything(t *testing.T, db *meta.DB) {
 	ctx := t.Context()
 	do := func(what string, err error) {
@@ -193,6 +226,7 @@ func everything(t *testing.T, db *meta.DB) {
 	administer(t, db, e, do)
 	undo(t, db, e, do)
 	prune(t, db, e, do)
+	rule(t, db, e, do)
 	for _, age := range []time.Duration{time.Hour, -time.Hour} {
 		_, err := db.ForgetLifecycle(ctx, age, 10)
 		do("ForgetLifecycle", err)

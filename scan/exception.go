@@ -57,8 +57,8 @@ func checkText(what, s string, most int) error {
 	switch {
 	case len(s) > most:
 		return fmt.Errorf("the %s has %d bytes; at most %d are allowed", what, len(s), most)
-	case strings.ContainsFunc(s, unicode.IsControl):
-		return fmt.Errorf("the %s %q has control characters", what, s)
+	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fmt.Errorf("the %s %q has characters that cannot be shown", what, s)
 	}
 	return nil
 }

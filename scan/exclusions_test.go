@@ -77,7 +77,7 @@ func TestValidateException(t *testing.T) {
 		"is for a vulnerability": func(x *scan.Exception) { x.Vulnerability = "" },
 		"has a reason":           func(x *scan.Exception) { x.Reason = " " },
 		"expired":                func(x *scan.Exception) { x.ExpiresAt = now },
-		"control characters":     func(x *scan.Exception) { x.Reason = "a\x1b[2J" },
+		"cannot be shown":        func(x *scan.Exception) { x.Reason = "a\x1b[2J" },
 		"no repository is":       func(x *scan.Exception) { x.Repository = "Team" },
 		"* is all of them":       func(x *scan.Exception) { x.Repository = "" },
 		"at most 300":            func(x *scan.Exception) { x.Package = strings.Repeat("a", 301) },

@@ -76,7 +76,7 @@ func parse(b []byte, covers func(algorithm, hex string) bool, wrapped int) (scan
 // terminal.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

@@ -1,8 +1,6 @@
 package scan_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +16,7 @@ import (
 	"berth/registry/engine"
 	"berth/registry/registrytest"
 	"berth/scan"
+	"berth/scan/scantest"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
 )
@@ -71,12 +70,11 @@ func (k *kept) find(findings ...scan.Finding) {
 }
 
 func zipped(findings []scan.Finding) []byte {
-	text, _ := json.Marshal(findings)
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	w.Write(text)
-	w.Close()
-	return b.Bytes()
+	b, err := scantest.Keep(findings)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 func found(id string, severity scan.Severity, fixed string, ago time.Duration) scan.Finding {
@@ -281,17 +279,7 @@ func scannedImage(t testing.TB, url string, findings ...scan.Finding) (*meta.DB,
 	if _, err := e.PutManifest(ctx, "team/app", i.Manifest, []registry.Tag{"v1"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.RequestScans(ctx, "team/app", []scan.Request{{Digest: i.Digest, Kind: scan.ImageManifest, Cause: scan.ByHand}}); err != nil {
-		t.Fatal(err)
-	}
-	j, err := db.LeaseJob(ctx, []string{scan.ScanJob}, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.EndScan(ctx, j, time.Time{}, scan.Outcome{
-		Status: scan.Complete, Findings: zipped(findings), Counts: scan.Count(findings), Blocking: scan.SumUp(findings),
-	})
-	if err != nil {
+	if err := scantest.Find(ctx, db, "team/app", i.Digest, findings...); err != nil {
 		t.Fatal(err)
 	}
 	return db, e, i

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"encoding/json"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,6 +10,7 @@ import (
 
 	"berth/registry"
 	"berth/scan"
+	"berth/scan/scantest"
 	"berth/storage/meta"
 )
 
@@ -26,24 +24,8 @@ func scriptFound(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := meta.Open(ctx, "sqlite:"+filepath.Join(ts.MkAbs(ts.Getenv("BERTH_DATA")), "berth.db"), meta.Options{})
 	ts.Check(err)
 	defer func() { ts.Check(db.Close()) }()
-	request := scan.Request{Digest: image.Digest, Kind: scan.ImageManifest, Cause: scan.ByHand, Again: true}
-	ts.Check(db.RequestScans(ctx, registry.Name(args[0]), []scan.Request{request}))
-	j, err := db.LeaseJob(ctx, []string{scan.ScanJob}, time.Minute)
-	ts.Check(err)
-	before, err := db.ScanSummary(ctx, image.Digest)
-	ts.Check(err)
-	findings := []scan.Finding{{
+	ts.Check(scantest.Find(ctx, db, registry.Name(args[0]), image.Digest, scan.Finding{
 		ID: args[2], Severity: scan.Severity(args[3]), Package: scan.Package{Name: "openssl"}, Installed: "3.0.1", Fixed: "3.0.2", FirstFoundAt: time.Now(),
-	}}
-	text, err := json.Marshal(findings)
-	ts.Check(err)
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, err = w.Write(text)
-	ts.Check(err)
-	ts.Check(w.Close())
-	ts.Check(db.EndScan(ctx, j, before.MatchedAt, scan.Outcome{
-		Status: scan.Complete, Scanner: "test", Findings: b.Bytes(), Counts: scan.Count(findings), Blocking: scan.SumUp(findings),
 	}))
 }
 

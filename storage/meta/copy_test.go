@@ -18,6 +18,7 @@ import (
 	"berth/registry/engine"
 	"berth/registry/registrytest"
 	"berth/scan"
+	"berth/scan/scantest"
 	"berth/scan/vex"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
@@ -186,7 +187,7 @@ func judged(ctx context.Context, db *meta.DB, e *engine.Engine) error {
 		vex.NewReader(db, e).Read(ctx, scan.VEXPayload{Repository: "team/app2", Digest: doc.Digest}),
 		db.PutGate(ctx, scan.Gate{Repository: "*", Mode: scan.Warn, Severity: scan.Low}),
 		addException(ctx, db),
-		find(ctx, db, "team/app2", image.Digest, finding("CVE-1", scan.High, "", time.Time{})),
+		scantest.Find(ctx, db, "team/app2", image.Digest, finding("CVE-1", scan.High, "", time.Time{})),
 		updateTrend(ctx, db, "team/app2"))
 }
 

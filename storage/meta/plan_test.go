@@ -16,6 +16,7 @@ import (
 	"berth/registry/engine"
 	"berth/registry/registrytest"
 	"berth/scan"
+	"berth/scan/scantest"
 	"berth/scan/vex"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
@@ -195,7 +196,7 @@ func rule(t *testing.T, db *meta.DB, e *engine.Engine, do func(string, error)) {
 	do("Read", vex.NewReader(db, e).Read(ctx, scan.VEXPayload{Repository: "ruled", Digest: doc.Digest}))
 	_, err := db.VEXDocuments(ctx, "ruled", scan.VEXDocument{}, 10)
 	do("VEXDocuments", err)
-	do("find", find(ctx, db, "ruled", image.Digest, finding("CVE-1", scan.High, "", time.Time{})))
+	do("find", scantest.Find(ctx, db, "ruled", image.Digest, finding("CVE-1", scan.High, "", time.Time{})))
 	do("PutGate", db.PutGate(ctx, scan.Gate{Repository: "*", Mode: scan.Block, Severity: scan.High}))
 	x, err := db.AddException(ctx, scan.Exception{Vulnerability: "CVE-1", Repository: "*"})
 	do("AddException", err)

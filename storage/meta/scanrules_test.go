@@ -1,10 +1,6 @@
 package meta_test
 
 import (
-	"bytes"
-	"compress/gzip"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,40 +15,12 @@ import (
 	"berth/registry/engine"
 	"berth/registry/registrytest"
 	"berth/scan"
+	"berth/scan/scantest"
 	"berth/scan/vex"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
 	"berth/storage/queue"
 )
-
-// find has findings be found in an image, for the first time or again.
-func find(ctx context.Context, db *meta.DB, repo registry.Name, d digest.Digest, findings ...scan.Finding) error {
-	err := db.RequestScans(ctx, repo, []scan.Request{{Digest: d, Kind: scan.ImageManifest, Cause: scan.ByHand, Again: true}})
-	if err != nil {
-		return err
-	}
-	j, err := db.LeaseJob(ctx, []string{scan.ScanJob}, time.Minute)
-	if err != nil {
-		return err
-	}
-	s, err := db.ScanSummary(ctx, d)
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(findings)
-	if err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	w.Write(text)
-	if err := w.Close(); err != nil {
-		return err
-	}
-	return db.EndScan(ctx, j, s.MatchedAt, scan.Outcome{
-		Status: scan.Complete, Scanner: "s", Findings: b.Bytes(), Counts: scan.Count(findings), Blocking: scan.SumUp(findings), Database: digest.FromString("db"),
-	})
-}
 
 func finding(id string, severity scan.Severity, fixed string, found time.Time) scan.Finding {
 	return scan.Finding{
@@ -239,7 +207,7 @@ func TestVEX(t *testing.T) {
 		image := registrytest.Recipe{Seed: 1}.Image()
 		index := registrytest.Recipe{Seed: 2}.Index(image)
 		push(t, e, "team/app", index, "v1")
-		if err := find(ctx, db, "team/app", image.Digest, finding("CVE-1", scan.Critical, "2", time.Time{})); err != nil {
+		if err := scantest.Find(ctx, db, "team/app", image.Digest, finding("CVE-1", scan.Critical, "2", time.Time{})); err != nil {
 			t.Fatal(err)
 		}
 		if err := db.PutGate(ctx, scan.Gate{Repository: "*", Mode: scan.Block, Severity: scan.High}); err != nil {

@@ -10,6 +10,7 @@ import (
 	"berth/registry/engine"
 	"berth/registry/registrytest"
 	"berth/scan"
+	"berth/scan/scantest"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
 )
@@ -50,9 +51,9 @@ func TestTrends(t *testing.T) {
 		update()
 		want("before a scan")
 		for _, err := range []error{
-			find(ctx, db, "a", one.Digest, finding("CVE-1", scan.High, "", time.Time{}), finding("CVE-2", scan.Low, "", time.Time{})),
-			find(ctx, db, "a", two.Digest, finding("CVE-1", scan.High, "", time.Time{}), finding("CVE-3", scan.Critical, "", time.Time{})),
-			find(ctx, db, "a", untagged.Digest, finding("CVE-4", scan.Critical, "", time.Time{})),
+			scantest.Find(ctx, db, "a", one.Digest, finding("CVE-1", scan.High, "", time.Time{}), finding("CVE-2", scan.Low, "", time.Time{})),
+			scantest.Find(ctx, db, "a", two.Digest, finding("CVE-1", scan.High, "", time.Time{}), finding("CVE-3", scan.Critical, "", time.Time{})),
+			scantest.Find(ctx, db, "a", untagged.Digest, finding("CVE-4", scan.Critical, "", time.Time{})),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -68,7 +69,7 @@ func TestTrends(t *testing.T) {
 		day = day.AddDate(0, 0, 1)
 		update()
 		want("on a day on which nothing has changed", monday)
-		if err := find(ctx, db, "a", one.Digest, finding("CVE-5", scan.Medium, "", time.Time{})); err != nil {
+		if err := scantest.Find(ctx, db, "a", one.Digest, finding("CVE-5", scan.Medium, "", time.Time{})); err != nil {
 			t.Fatal(err)
 		}
 		update()
@@ -98,7 +99,7 @@ func TestTrendOfManyTags(t *testing.T) {
 			continue
 		}
 		id := []string{"CVE-0", "CVE-1"}[i]
-		if err := find(ctx, db, "a", image.Digest, finding(id, scan.High, "", time.Time{})); err != nil {
+		if err := scantest.Find(ctx, db, "a", image.Digest, finding(id, scan.High, "", time.Time{})); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -108,6 +108,7 @@ func mayHaveVEX(c registry.Content) bool {
 
 // IsVEXType reports whether blobs of a media type may be VEX documents.
 func IsVEXType(mediaType string) bool {
+	mediaType = strings.ToLower(mediaType)
 	for _, prefix := range []string{
 		"application/openvex",
 		"application/vnd.openvex",
@@ -116,7 +117,7 @@ func IsVEXType(mediaType string) bool {
 		"application/vnd.in-toto",              // likewise, with or without an envelope
 		"application/vnd.dev.sigstore.bundle.", // likewise, of cosign 3 and of GitHub
 	} {
-		if strings.HasPrefix(strings.ToLower(mediaType), prefix) {
+		if strings.HasPrefix(mediaType, prefix) {
 			return true
 		}
 	}

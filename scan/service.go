@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"berth/registry"
+	"berth/storage/queue"
 )
 
 // DefaultRematch is how long after its last push or pull an image is matched with new
@@ -31,6 +32,10 @@ type Options struct {
 	// exceptions or VEX documents speak of. findings is called only where there are any,
 	// and its result may be kept, not changed.
 	Except func(ctx context.Context, repo registry.Name, d digest.Digest, findings func() ([]Finding, error)) (excepted []Excepted, err error)
+
+	// Backoff is how long a job waits after so many attempts that have come to nothing; nil
+	// means [queue.Backoff] of two more, which is some seconds.
+	Backoff func(attempts int) time.Duration
 
 	Logger *slog.Logger
 	Clock  func() time.Time // nil means time.Now
@@ -73,6 +78,9 @@ func NewService(s Store, opts Options) *Service {
 	}
 	if opts.Layers == 0 {
 		opts.Layers = 2 << 30
+	}
+	if opts.Backoff == nil {
+		opts.Backoff = func(attempts int) time.Duration { return queue.Backoff(attempts + 2) }
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

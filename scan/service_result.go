@@ -184,7 +184,7 @@ func (s *Service) Fail(ctx context.Context, id int64, lease string, f Failure) e
 	case f.Unsupported && j.Kind == ScanJob:
 		status = Unsupported
 	case !f.Permanent && !f.Unsupported && j.Attempts < maxAttempts:
-		err := s.store.RetryJob(ctx, j, queue.Backoff(j.Attempts+2), reason)
+		err := s.store.RetryJob(ctx, j, s.opts.Backoff(j.Attempts), reason)
 		if err == nil {
 			s.observe(j, JobRetried)
 		}

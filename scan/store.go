@@ -59,8 +59,8 @@ type Store interface {
 
 	// ScheduleMatches likewise adds a job for images that have an inventory and whose findings
 	// are not from the database, unless a worker has tried that since it was imported. They
-	// have to be tagged, or listed by an index that is, or have been pushed or pulled after
-	// since.
+	// have to be tagged, or listed by an index that is, or have been pushed or pulled, or
+	// asked for, after since.
 	ScheduleMatches(ctx context.Context, database Database, since time.Time, after Position, limit int) (added int, last Position, err error)
 
 	// CountWaitingJobs says how many jobs of a kind there are that are not done, and not given up; at most limit.

@@ -25,7 +25,7 @@ import (
 const (
 	exitFailed  = 1 // the command could not be done
 	exitUsage   = 2 // the command line or the configuration is wrong
-	exitTrouble = 3 // berth fsck has found losses, berth doctor a problem
+	exitTrouble = 3 // berth fsck has found losses, berth doctor a problem, berth scan show --fail-on a finding
 )
 
 // version is set by the linker.
@@ -44,30 +44,30 @@ type commands struct {
 	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 	Config      kong.ConfigFlag  `placeholder:"FILE" help:"Read further settings from this YAML file, whose keys are named like the flags." env:"BERTH_CONFIG"`
 
-	Serve     serveCommand      `cmd:"" help:"Run the registry."`
-	User      userCommand       `cmd:"" help:"People who may log in."`
-	Robot     robotCommand      `cmd:"" help:"Programs that may log in, with a secret that can expire."`
-	Role      roleCommand       `cmd:"" help:"What CI jobs may take on with the token of their provider, instead of a secret."`
-	Key       keyCommand        `cmd:"" help:"Access keys, with which the aws CLI, SDKs and Terraform sign."`
-	Policy    policyCommand     `cmd:"" help:"What users, robots and roles may do."`
-	Repo      repoCommand       `cmd:"" help:"Repositories."`
-	Image     imageCommand      `cmd:"" help:"Images, also those that were deleted and can be restored."`
-	Scan      scanRulesCommands `cmd:"" help:"Vulnerabilities of images."`
-	Tag       tagCommand        `cmd:"" help:"Where tags pointed, and back there."`
-	Cluster   clusterCommand    `cmd:"" help:"What clusters run, for lifecycle policies that keep it."`
-	Usage     usageCommand      `cmd:"" help:"How much room images take, and what deleting some would free."`
-	Quota     quotaCommand      `cmd:"" help:"How much room repositories may take."`
-	Jobs      jobsCommand       `cmd:"" help:"Work that is left to be done in the background."`
-	Fsck      fsckCommand       `cmd:"" help:"Compare what the registry knows with what lies in its storage."`
-	Scrub     scrubCommand      `cmd:"" help:"Say how far the server has come with reading all objects and comparing them with their digests."`
-	Lifecycle lifecycleCommand  `cmd:"" help:"Lifecycle policies: what becomes of the images of a repository with time."`
-	GC        gcCommand         `cmd:"" name:"gc" help:"Garbage: bytes that nothing mentions any more, and abandoned uploads."`
-	Migrate   migrateCommand    `cmd:"" help:"Take a registry to another database and storage."`
-	Backup    backupCommand     `cmd:"" help:"Keep what the registry knows, as it is at one moment."`
-	Restore   restoreCommand    `cmd:"" help:"Make a registry of a backup."`
-	Show      configCommand     `cmd:"" name:"config" help:"Print the settings that serve would use, secrets masked."`
-	Doctor    doctorCommand     `cmd:"" help:"Check whether the registry will run with these settings, which are those of serve, and say what to do."`
-	Version   versionCommand    `cmd:"" help:"Print the version."`
+	Serve     serveCommand     `cmd:"" help:"Run the registry."`
+	User      userCommand      `cmd:"" help:"People who may log in."`
+	Robot     robotCommand     `cmd:"" help:"Programs that may log in, with a secret that can expire."`
+	Role      roleCommand      `cmd:"" help:"What CI jobs may take on with the token of their provider, instead of a secret."`
+	Key       keyCommand       `cmd:"" help:"Access keys, with which the aws CLI, SDKs and Terraform sign."`
+	Policy    policyCommand    `cmd:"" help:"What users, robots and roles may do."`
+	Repo      repoCommand      `cmd:"" help:"Repositories."`
+	Image     imageCommand     `cmd:"" help:"Images, also those that were deleted and can be restored."`
+	Scan      scanCommand      `cmd:"" help:"Vulnerabilities of images."`
+	Tag       tagCommand       `cmd:"" help:"Where tags pointed, and back there."`
+	Cluster   clusterCommand   `cmd:"" help:"What clusters run, for lifecycle policies that keep it."`
+	Usage     usageCommand     `cmd:"" help:"How much room images take, and what deleting some would free."`
+	Quota     quotaCommand     `cmd:"" help:"How much room repositories may take."`
+	Jobs      jobsCommand      `cmd:"" help:"Work that is left to be done in the background."`
+	Fsck      fsckCommand      `cmd:"" help:"Compare what the registry knows with what lies in its storage."`
+	Scrub     scrubCommand     `cmd:"" help:"Say how far the server has come with reading all objects and comparing them with their digests."`
+	Lifecycle lifecycleCommand `cmd:"" help:"Lifecycle policies: what becomes of the images of a repository with time."`
+	GC        gcCommand        `cmd:"" name:"gc" help:"Garbage: bytes that nothing mentions any more, and abandoned uploads."`
+	Migrate   migrateCommand   `cmd:"" help:"Take a registry to another database and storage."`
+	Backup    backupCommand    `cmd:"" help:"Keep what the registry knows, as it is at one moment."`
+	Restore   restoreCommand   `cmd:"" help:"Make a registry of a backup."`
+	Show      configCommand    `cmd:"" name:"config" help:"Print the settings that serve would use, secrets masked."`
+	Doctor    doctorCommand    `cmd:"" help:"Check whether the registry will run with these settings, which are those of serve, and say what to do."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 
 	CredentialHelper          credentialHelperCommand   `cmd:"" help:"Log docker in where it pulls and pushes; docker runs it as docker-credential-berth."`
 	KubeletCredentialProvider credentialProviderCommand `cmd:"" help:"Log the kubelet in where it pulls; the kubelet runs it."`

@@ -49,12 +49,19 @@ type scannerDoors struct {
 	service *scan.Service
 	issuer  *token.Issuer
 	closing <-chan struct{}
+	still   bool // nothing may change
 	log     *slog.Logger
 }
 
 func (d scannerDoors) handler(authenticate func(*http.Request) error) http.Handler {
 	return remote.NewHandler(d.service, remote.Options{
-		Authenticate: authenticate,
+		Authenticate: func(r *http.Request) error {
+			err := authenticate(r)
+			if err == nil && d.still {
+				err = registry.ErrUnavailable.With("the registry can only be read for now, so nothing is scanned")
+			}
+			return err
+		},
 		Token: func(ctx context.Context, repos []registry.Name, life time.Duration) (string, error) {
 			t, err := d.issuer.IssueScanner(ctx, repos, life)
 			return t.Text, err

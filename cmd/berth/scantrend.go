@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"berth/registry"
@@ -37,22 +36,8 @@ func (cmd scanTrend) Run(ctx context.Context, c console) error {
 		listed := scan.FillTrend(kept, first, last)
 		var rows [][]string
 		for _, t := range listed {
-			rows = append(rows, []string{t.Day.Format(time.DateOnly), bySeverity(t.Open), bySeverity(t.New), bySeverity(t.Fixed)})
+			rows = append(rows, []string{t.Day.Format(time.DateOnly), tellCounts(t.Open), tellCounts(t.New), tellCounts(t.Fixed)})
 		}
 		return cmd.print(c, append([]scan.Trend{}, listed...), []string{"DAY", "OPEN", "NEW", "FIXED"}, rows)
 	})
-}
-
-// bySeverity is how many there are of each severity, the worst first.
-func bySeverity(c scan.Counts) string {
-	var parts []string
-	for _, s := range scan.Severities() {
-		if n := c[s]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ToLower(string(s))))
-		}
-	}
-	if len(parts) == 0 {
-		return "-"
-	}
-	return strings.Join(parts, ", ")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,7 +89,58 @@ func TestScans(t *testing.T) {
 	if err := waiter.Wait(t.Context(), describe, 10*time.Second); err == nil || !strings.Contains(err.Error(), "Failure") {
 		t.Errorf("the waiter ends with %v", err)
 	}
-	do(t, c.StartImageScan, start(one)) // one that has failed can be had again at once
+
+	// One that has failed can be had again at once. What comes out of images stays text.
+	do(t, c.StartImageScan, start(one))
+	if status := scanner(t, http.MethodPost, "lease", "", map[string]any{"worker": "TestScans"}, &j); status != http.StatusOK || j.Digest != one.digest {
+		t.Fatalf("a scanner that asks for a job is answered %d %+v", status, j)
+	}
+	hostile := "<b>lib</b>\x00\x1b[31m"
+	result := map[string]any{
+		"digest": one.digest, "scanner": "trivy 0.72.0", "os": "debian 12.5", "packages": 2, "database": digestOf([]byte("database")),
+		"inventory": map[string]any{"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1},
+		"findings": []any{
+			map[string]any{"id": "CVE-2026-0002", "severity": "LOW", "installed": "1.0", "package": map[string]any{"name": hostile, "type": "npm"}},
+			map[string]any{"id": "CVE-2026-0001", "severity": "HIGH", "installed": "1:2-3", "fixed": "2-4", "package": map[string]any{"name": "libc6", "type": "debian", "os": true}},
+		},
+	}
+	if status := scanner(t, http.MethodPut, fmt.Sprintf("jobs/%d/result", j.ID), j.Lease, result, nil); status != http.StatusNoContent {
+		t.Fatalf("a scanner that is done is answered %d", status)
+	}
+	if err := waiter.Wait(t.Context(), describe, 10*time.Second); err != nil {
+		t.Errorf("the waiter ends with %v", err)
+	}
+	if d := summary(one); d.ImageScanStatus.Status != types.ScanStatusComplete || fmt.Sprint(d.ImageScanFindingsSummary.FindingSeverityCounts) != "map[HIGH:1 LOW:1]" {
+		t.Errorf("%+v", d)
+	}
+	pages := sdk.NewDescribeImageScanFindingsPaginator(c, &sdk.DescribeImageScanFindingsInput{RepositoryName: repo, ImageId: new(tagged("one")), MaxResults: new(int32(1))})
+	var found []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range page.ImageScanFindings.Findings {
+			for _, a := range f.Attributes {
+				if *a.Key == "package_name" {
+					found = append(found, fmt.Sprint(*f.Name, " ", f.Severity, " ", *a.Value))
+				}
+			}
+		}
+	}
+	if want := []string{"CVE-2026-0001 HIGH libc6", "CVE-2026-0002 LOW " + hostile}; !slices.Equal(found, want) {
+		t.Errorf("findings %q, want %q", found, want)
+	}
+	do(t, c.PutRegistryScanningConfiguration, &sdk.PutRegistryScanningConfigurationInput{ScanType: "ENHANCED", Rules: []types.RegistryScanningRule{{
+		ScanFrequency: "CONTINUOUS_SCAN", RepositoryFilters: []types.ScanningRepositoryFilter{{Filter: repo, FilterType: "WILDCARD"}},
+	}}})
+	out := do(t, c.DescribeImageScanFindings, describe)
+	if f := out.ImageScanFindings.EnhancedFindings; out.ImageScanStatus.Status != types.ScanStatusActive || len(f) != 2 || len(out.ImageScanFindings.Findings) != 0 ||
+		*f[0].PackageVulnerabilityDetails.VulnerablePackages[0].FixedInVersion != "2-4" || *f[1].PackageVulnerabilityDetails.VulnerablePackages[0].Name != hostile ||
+		*f[0].Resources[0].Details.AwsEcrContainerImage.ImageHash != one.digest || f[0].FirstObservedAt == nil {
+		t.Errorf("%+v %+v", out.ImageScanStatus, f)
+	}
+	do(t, c.PutRegistryScanningConfiguration, &sdk.PutRegistryScanningConfigurationInput{ScanType: "BASIC"})
 
 	// An index is scanned image by image; an archived image is not.
 	if out := do(t, c.StartImageScan, start(index)); out.ImageScanStatus.Status != types.ScanStatusPending {

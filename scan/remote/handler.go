@@ -237,7 +237,7 @@ func (h *Handler) databases(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := Databases{Databases: list}
+	answer := Databases{Databases: append([]scan.Database{}, list...)}
 	var repos []registry.Name
 	for _, d := range list {
 		repos = append(repos, d.Repository)

@@ -169,6 +169,11 @@ func (tx *Tx) AddCandidate(ctx context.Context, d digest.Digest, since time.Time
 	return tx.addCandidate(ctx, string(d), micros(since))
 }
 
+// DropScan forgets that somebody wanted an image to be scanned.
+func (tx *Tx) DropScan(ctx context.Context, r Repository, d digest.Digest) error {
+	return tx.dropScan(ctx, r, d)
+}
+
 // Disturb spoils all that is counted.
 func Disturb(ctx context.Context, db *DB) error {
 	return db.Update(ctx, func(tx *Tx) error {

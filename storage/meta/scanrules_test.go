@@ -19,6 +19,7 @@ import (
 	"berth/scan/vex"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
+	"berth/storage/meta/pgtest"
 	"berth/storage/queue"
 )
 
@@ -341,5 +342,46 @@ func TestLargeVEX(t *testing.T) {
 	all, err := db.VEXDocuments(ctx, "a", scan.VEXDocument{}, 10)
 	if err != nil || len(all) != 1 || !strings.Contains(all[0].Error, "at most 8388608") {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// TestVEXOfBefore: documents that were pushed before anybody read them are read when the schema
+// changes.
+func TestVEXOfBefore(t *testing.T) {
+	for _, database := range []string{"SQLite", "PostgreSQL"} {
+		t.Run(database, func(t *testing.T) {
+			url := "sqlite:" + t.TempDir() + "/berth.db"
+			if database == "PostgreSQL" {
+				url = pgtest.Database(t)
+			}
+			ctx, before, blobs := t.Context(), openURL(t, url, meta.Options{}), mem.New()
+			e := engine.New(before, blobs, engine.Options{CreateOnPush: true})
+			image := registrytest.Recipe{Seed: 1}.Image()
+			on := image.Descriptor()
+			push(t, e, "team/app", image)
+			b := document("application/openvex+json", openVEX("fixed", "pkg:oci/app"), nil).Blobs[1]
+			doc := registrytest.Recipe{ArtifactType: "application/openvex+json", Subject: &on}.With(b)
+			push(t, e, "team/app", doc)
+			push(t, e, "team/app", registrytest.Recipe{ArtifactType: "application/vnd.example", Subject: &on}.Image())
+			run := func(db *meta.DB, e *engine.Engine) {
+				t.Helper()
+				if err := queue.NewWorker(db, vex.NewReader(db, e).Jobs(), queue.Options{}).RunDue(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run(before, e) // or the job would still be there
+			if err := meta.Uncount(ctx, before); err != nil {
+				t.Fatal(err)
+			}
+			db := openURL(t, url, meta.Options{})
+			if jobs, err := db.Jobs(ctx, queue.Filter{Kind: scan.VEXJob}, 0, 10); err != nil || len(jobs) != 1 {
+				t.Fatalf("the jobs are %+v, %v", jobs, err)
+			}
+			run(db, engine.New(db, blobs, engine.Options{}))
+			all, err := db.VEXDocuments(ctx, "team/app", scan.VEXDocument{}, 10)
+			if err != nil || len(all) != 1 || all[0].Digest != doc.Digest || len(all[0].Statements) != 1 {
+				t.Errorf("the documents are %+v, %v", all, err)
+			}
+		})
 	}
 }

@@ -54,12 +54,12 @@ func (db *DB) ScheduleMatches(ctx context.Context, present scan.Database, since 
 	}
 	added, last, err = db.scheduleScans(ctx, scan.MatchJob, limit, after, `SELECT r.digest, r.database,
 		r.inventory_at IS NOT NULL AND r.ended_at < ? AND `+jobless+` AND EXISTS (`+wantedAnywhere+`
-			AND (m.pushed_at > ? OR m.last_pulled_at > ? OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
+			AND (s.requested_at > ? OR m.pushed_at > ? OR m.last_pulled_at > ? OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
 			OR EXISTS (SELECT 1 FROM manifest_children e JOIN tags t ON t.manifest_id = e.manifest_id
 				WHERE e.repository_id = m.repository_id AND e.digest = m.digest)))
 		FROM scan_reports r WHERE r.status = ? AND (r.database, r.digest) > (?, ?) AND r.database <> ?
 		ORDER BY r.database, r.digest LIMIT ?`,
-		micros(present.ImportedAt), micros(since), micros(since), string(after.Status), string(after.Database), string(after.Digest),
+		micros(present.ImportedAt), micros(since), micros(since), micros(since), string(after.Status), string(after.Database), string(after.Digest),
 		string(present.Digest), limit)
 	if err == nil && last == (scan.Position{}) && after.Status == scan.Complete {
 		last = scan.Position{Status: scan.Failed}
@@ -95,7 +95,7 @@ func (db *DB) scheduleScans(ctx context.Context, kind string, limit int, after s
 
 // CountWaitingJobs implements [scan.Store].
 func (db *DB) CountWaitingJobs(ctx context.Context, kind string, limit int) (n int, err error) {
-	err = db.run.get(ctx, `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE kind = ? AND state <> 'failed' LIMIT ?) some`, []any{kind, limit}, &n)
+	err = db.run.get(ctx, `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE kind = ? AND state <> 'failed' LIMIT ?) waiting`, []any{kind, limit}, &n)
 	return n, err
 }
 

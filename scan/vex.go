@@ -79,7 +79,7 @@ const cosignTag = ".att"
 // does so by a tag of its own, by which; it is empty for any other manifest. Whether there
 // are such documents is only known when the blobs have been read.
 func VEXSubject(c registry.Content, tags []registry.Tag) (subject digest.Digest, by registry.Tag) {
-	if !mayHaveVEX(c) {
+	if len(VEXLayers(c)) == 0 {
 		return "", ""
 	}
 	if c.Subject != nil {
@@ -97,17 +97,23 @@ func VEXSubject(c registry.Content, tags []registry.Tag) (subject digest.Digest,
 	return "", ""
 }
 
-func mayHaveVEX(c registry.Content) bool {
-	for _, layer := range c.Layers {
-		if IsVEXType(layer.MediaType) {
-			return true
+// VEXLayers are those blobs of a manifest that may be VEX documents: by their own type, or
+// because the manifest as a whole is for such.
+func VEXLayers(c registry.Content) []registry.Descriptor {
+	if isVEXType(c.ArtifactType) {
+		return c.Layers
+	}
+	var layers []registry.Descriptor
+	for _, l := range c.Layers {
+		if isVEXType(l.MediaType) {
+			layers = append(layers, l)
 		}
 	}
-	return false
+	return layers
 }
 
-// IsVEXType reports whether blobs of a media type may be VEX documents.
-func IsVEXType(mediaType string) bool {
+// isVEXType reports whether blobs of a media type may be VEX documents.
+func isVEXType(mediaType string) bool {
 	mediaType = strings.ToLower(mediaType)
 	for _, prefix := range []string{
 		"application/openvex",

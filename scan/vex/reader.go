@@ -73,10 +73,7 @@ func (r *Reader) Read(ctx context.Context, p scan.VEXPayload) error {
 		return nil
 	}
 	documents := []scan.VEXDocument{}
-	for _, layer := range content.Layers {
-		if !scan.IsVEXType(layer.MediaType) {
-			continue
-		}
+	for _, layer := range scan.VEXLayers(content) {
 		doc, err := r.document(ctx, p.Repository, layer, subject)
 		switch {
 		case errors.Is(err, ErrNoVEX):

@@ -54,6 +54,11 @@ func document(mediaType, text string, subject *registry.Descriptor) registrytest
 	return registrytest.Recipe{Subject: subject}.With(b)
 }
 
+// typed is what has the documents of another manifest, and a type that says what they are.
+func typed(artifactType string, i registrytest.Image, subject *registry.Descriptor) registrytest.Image {
+	return registrytest.Recipe{ArtifactType: artifactType, Subject: subject}.With(i.Blobs[1:]...)
+}
+
 func openVEX(status, product string) string {
 	return fmt.Sprintf(`{"@context":"https://openvex.dev/ns/v0.2.0","@id":"x","author":"Ann","timestamp":"2026-01-01T00:00:00Z","statements":[
 		{"vulnerability":{"name":"CVE-1"},"products":[{"@id":%q}],"status":%q,"justification":"component_not_present"}]}`, product, status)
@@ -252,6 +257,7 @@ func TestVEX(t *testing.T) {
 			{"by another tag", document("application/vnd.dsse.envelope.v1+json", openVEX("fixed", product), nil), []registry.Tag{"y"}, false},
 			{"of CycloneDX", document("application/vnd.cyclonedx+json", `{"bomFormat":"CycloneDX","metadata":{"authors":[{"name":"Ann"}]},"vulnerabilities":[{"id":"CVE-1",
 				"analysis":{"state":"not_affected","detail":"component not present"},"affects":[{"ref":"pkg:deb/debian/openssl"}]}]}`, &onImage), nil, true},
+			{"by the type of its manifest", typed("application/vnd.openvex+json", document("application/json", openVEX("fixed", product), nil), &onImage), nil, true},
 			{"of another image", document("application/openvex+json", openVEX("fixed", "pkg:oci/other"), &onImage), nil, false},
 			{"that cannot be read", document("application/openvex+json", `{"@context":`, &onImage), nil, false},
 		} {
@@ -359,8 +365,7 @@ func TestVEXOfBefore(t *testing.T) {
 			image := registrytest.Recipe{Seed: 1}.Image()
 			on := image.Descriptor()
 			push(t, e, "team/app", image)
-			b := document("application/openvex+json", openVEX("fixed", "pkg:oci/app"), nil).Blobs[1]
-			doc := registrytest.Recipe{ArtifactType: "application/openvex+json", Subject: &on}.With(b)
+			doc := typed("application/openvex+json", document("application/openvex+json", openVEX("fixed", "pkg:oci/app"), nil), &on)
 			push(t, e, "team/app", doc)
 			push(t, e, "team/app", registrytest.Recipe{ArtifactType: "application/vnd.example", Subject: &on}.Image())
 			run := func(db *meta.DB, e *engine.Engine) {

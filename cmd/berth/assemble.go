@@ -92,6 +92,8 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	if cmd.ReadOnly {
 		reg = registry.ReadOnly(eng)
 	}
+	gates := scan.NewGatekeeper(db, nil)
+	reg = scan.Gated(reg, gates, audit.gated)
 	face := oci.New(auth.Guard(reg, access), oci.Options{
 		Authenticate: authenticator.Principal,
 		Greet:        access.Greet,
@@ -109,7 +111,7 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		Observe:        m.request,
 	})
 	p := parts{ready: new(atomic.Bool), requests: newGate(), database: db, blobs: blobs, close: closeBlobs}
-	p.scans = cmd.scans(db, m, log)
+	p.scans = cmd.scans(db, gates, m, log)
 	scanners := scannerDoors{service: p.scans, issuer: issuer, closing: p.requests.closing, still: cmd.ReadOnly, log: log}
 	face.Handle(remote.Prefix+"{rest:.*}", "scanner", scanners.public(authenticator, access))
 	p.secret = rand.Text()

@@ -36,8 +36,10 @@ func (f scanFlags) check() error {
 }
 
 // scans is the part of the registry that has images scanned.
-func (cmd serveCommand) scans(db *meta.DB, m *metrics, log *slog.Logger) *scan.Service {
-	s := scan.NewService(db, scan.Options{Rematch: cmd.ScanRematch, Layers: cmd.ScanCache, Logger: log, Observe: m.scanned})
+func (cmd serveCommand) scans(db *meta.DB, gates *scan.Gatekeeper, m *metrics, log *slog.Logger) *scan.Service {
+	s := scan.NewService(db, scan.Options{
+		Rematch: cmd.ScanRematch, Layers: cmd.ScanCache, Except: gates.Except, Logger: log, Observe: m.scanned,
+	})
 	m.countScans(s)
 	return s
 }

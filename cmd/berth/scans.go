@@ -21,10 +21,14 @@ type scanCommand struct {
 	Attach scanAttach    `cmd:"" help:"Put what is in an image beside it, a CycloneDX document that refers to it, for others to pull."`
 	Status scanStatus    `cmd:"" help:"Say which databases there are, who scans, and how far all scans have come."`
 	DB     scanDBCommand `cmd:"" name:"db" help:"The databases that images are scanned with."`
+
+	scanRulesCommands `embed:""`
 }
 
 // newScans makes the service of scans for a command.
-func newScans(db *meta.DB) *scan.Service { return scan.NewService(db, scan.Options{}) }
+func newScans(db *meta.DB) *scan.Service {
+	return scan.NewService(db, scan.Options{Except: scan.NewGatekeeper(db, nil).Except})
+}
 
 // withScans calls do with the registry itself and the scans of its images.
 func (f dataFlags) withScans(ctx context.Context, do func(*engine.Engine, *scan.Service) error) error {

@@ -53,6 +53,8 @@ func TestMain(m *testing.M) {
 //	certificate NAME FILE KEY  write a certificate for NAME and its key
 //	push REPOSITORY SEED       push the image of a seed to $ADDR, as admin
 //	retag REPOSITORY SEED TAG  put another tag on an image that was pushed
+//	found REPOSITORY SEED ID SEVERITY
+//	                           have a vulnerability be found in an image that was pushed
 //	scanner FILE               do the next scan of the registry in $BERTH_DATA, with the result in FILE
 //	pull REPOSITORY SEED       pull it by its digest and compare every byte
 //	database NAME              set $NAME to the URL of an empty database of a PostgreSQL
@@ -76,6 +78,7 @@ func TestScripts(t *testing.T) {
 		"signal":      scriptSignal,
 		"push":        scriptPush,
 		"retag":       scriptRetag,
+		"found":       scriptFound,
 		"scanner":     scriptScanner,
 		"pull":        scriptPull,
 		"let":         scriptLet,

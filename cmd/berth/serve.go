@@ -17,6 +17,7 @@ import (
 
 	"berth/auth"
 	"berth/registry"
+	"berth/scan"
 	"berth/storage/blob"
 	"berth/storage/meta"
 )
@@ -152,6 +153,10 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 		if s.flags.scrubEvery() > 0 {
 			start("scrub", func() error { s.scrub(ctx); return nil })
 		}
+		start("trends", func() error {
+			scan.Trends{Store: s.parts.database, Logger: s.log}.Run(ctx, s.aloneAt("trends"))
+			return nil
+		})
 		start("lifecycle policies", func() error { s.parts.pruner.Run(ctx, s.aloneAt("lifecycle policies")); return nil })
 		start("vulnerability databases", func() error { s.parts.updater.Run(ctx, s.aloneAt("vulnerability databases")); return nil })
 		for _, w := range s.parts.jobs {

@@ -114,6 +114,9 @@ func (e *Engine) putManifest(ctx context.Context, repo registry.Name, m registry
 				return err
 			}
 		}
+		if err := noteVEX(ctx, tx, r, m.Digest, content, tags); err != nil {
+			return err
+		}
 		return e.scanOnPush(ctx, tx, r, m.Digest, content)
 	})
 	if err == nil {

@@ -235,6 +235,9 @@ func (x *restoration) put(ctx context.Context, image registry.DeletedImage) (bac
 	if err := x.tx.Undelete(ctx, x.repo, id, image); err != nil {
 		return nil, err
 	}
+	if err := noteVEX(ctx, x.tx, x.repo, m.Digest, c, image.Tags); err != nil {
+		return nil, err
+	}
 	x.New = true
 	if image.Class != registry.Archive {
 		if err := x.engine.scanOnPush(ctx, x.tx, x.repo, image.Digest, c); err != nil {

@@ -195,6 +195,8 @@ func Disturb(ctx context.Context, db *DB) error {
 func Uncount(ctx context.Context, db *DB) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		for _, statement := range []string{
+			`DROP TABLE scan_exceptions`, `DROP TABLE scan_gates`, `DROP TABLE vex_documents`, `DROP TABLE scan_trends`,
+			`DROP TABLE scan_trend_states`, `DELETE FROM generations WHERE name = 'scan rules'`,
 			`DROP TABLE scans`, `DROP TABLE scan_reports`, `DROP TABLE scan_inventories`, `DROP TABLE scan_findings`,
 			`DROP TABLE scan_layers`, `DROP TABLE scan_workers`, `DROP TABLE vulnerability_databases`, `DROP INDEX jobs_leased`,
 			`DROP TABLE running_images`, `DROP TABLE clusters`,

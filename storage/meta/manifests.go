@@ -228,6 +228,9 @@ func (tx *Tx) DeleteManifest(ctx context.Context, r Repository, d digest.Digest)
 			return err
 		}
 	}
+	if err := tx.dropVEX(ctx, r, d); err != nil {
+		return err
+	}
 	slices.Sort(blobs) // as garbage collection takes them
 	for _, b := range blobs {
 		if err := tx.releaseBlob(ctx, r, b); err != nil {

@@ -90,6 +90,13 @@ var tables = []Table{
 	{"scan_findings", columns(Text, "digest", Bytes, "content"), "digest"},
 	{"vulnerability_databases", columns(Text, "kind", Text, "repository", Text, "digest", Text, "layer", Int, "schema_version",
 		Int, "updated_at", Int, "next_update", Int, "imported_at", Text, "source"), "kind"},
+	{"scan_exceptions", columns(Int, "id", Text, "vulnerability", Text, "package", Text, "repository", Text, "reason", Text, "author",
+		Int, "created_at", Int, "expires_at"), "id"},
+	{"scan_gates", columns(Text, "repository", Text, "document", Int, "updated_at"), "repository"},
+	{"vex_documents", columns(Int, "repository_id", Text, "digest", Text, "blob", Text, "subject", Text, "tag", Text, "format",
+		Text, "document_id", Text, "author", Int, "issued_at", Int, "read_at", Text, "error", Text, "statements"), "repository_id, digest, blob"},
+	{"scan_trends", columns(Int, "repository_id", Int, "day", Text, "counts"), "repository_id, day"},
+	{"scan_trend_states", columns(Int, "repository_id", Int, "day", Text, "images", Bytes, "base", Bytes, "open"), "repository_id"},
 	{"lifecycle_events", columns(Int, "id", Int, "run_id", Text, "repository", Text, "digest", Text, "tags", Int, "rule", Text, "action",
 		Text, "why", Int, "at"), "id"},
 }

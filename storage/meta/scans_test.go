@@ -147,8 +147,10 @@ func TestEndScan(t *testing.T) {
 		j := s.lease()
 		other := j
 		other.Lease++
-		complete := scan.Outcome{Status: scan.Complete, Scanner: "s", Inventory: []byte("i"), OS: "o", Packages: 2, Findings: []byte("f"),
-			Counts: scan.Counts{scan.High: 1}, Blocking: scan.SumUp([]scan.Finding{{Severity: scan.High}}), Database: "sha256:x"}
+		complete := scan.Outcome{
+			Status: scan.Complete, Scanner: "s", Inventory: []byte("i"), OS: "o", Packages: 2, Findings: []byte("f"),
+			Counts: scan.Counts{scan.High: 1}, Blocking: scan.SumUp([]scan.Finding{{Severity: scan.High}}), Database: "sha256:x",
+		}
 		if err := s.db.EndScan(s.ctx, other, time.Time{}, complete); !errors.Is(err, queue.ErrLeaseLost) {
 			t.Errorf("under another lease: %v", err)
 		}
@@ -170,8 +172,10 @@ func TestEndScan(t *testing.T) {
 		if got.MatchedAt.IsZero() || got.InventoryAt.IsZero() {
 			t.Errorf("no times: %+v", got)
 		}
-		want := scan.Summary{Digest: d, Status: scan.Complete, Scanner: "s", OS: "o", Packages: 2, InventoryAt: got.InventoryAt,
-			Counts: complete.Counts, Blocking: complete.Blocking, Database: "sha256:x", MatchedAt: got.MatchedAt}
+		want := scan.Summary{
+			Digest: d, Status: scan.Complete, Scanner: "s", OS: "o", Packages: 2, InventoryAt: got.InventoryAt,
+			Counts: complete.Counts, Blocking: complete.Blocking, Database: "sha256:x", MatchedAt: got.MatchedAt,
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the summary (-want +got):\n%s", diff)
 		}

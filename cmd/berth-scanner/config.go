@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"berth/registry"
 	"berth/scan/remote"
 	"berth/scan/worker"
 )
@@ -48,21 +48,11 @@ const (
 // bytes is a number of bytes, such as 600MiB.
 type bytes int64
 
-// UnmarshalText reads a number with a unit, or without one if it is bytes.
+// UnmarshalText reads a size.
 func (b *bytes) UnmarshalText(text []byte) error {
-	number, unit := string(text), int64(1)
-	for suffix, factor := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
-		if rest, ok := strings.CutSuffix(number, suffix); ok {
-			number, unit = rest, factor
-			break
-		}
-	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n <= 0 || n > 1<<50/unit {
-		return fmt.Errorf("%q is not a size; it should look like 600MiB or 10GiB", text)
-	}
-	*b = bytes(n * unit)
-	return nil
+	n, err := registry.ParseSize(string(text))
+	*b = bytes(n)
+	return err
 }
 
 // Validate finds what no single flag can.
@@ -72,6 +62,8 @@ func (f flags) Validate() error {
 		return errors.New("--workers must be from 1 to 1000")
 	case f.Memory < 64<<20:
 		return errors.New("--memory must be 64MiB at least; most images need some hundreds")
+	case f.Disk < 64<<20:
+		return errors.New("--disk must be 64MiB at least")
 	case f.Time < time.Second:
 		return errors.New("--time must be a second at least")
 	case f.User == "" && f.PasswordFile != "":

@@ -33,7 +33,7 @@ type ClientOptions struct {
 // Client asks the registry for a worker. It is safe for concurrent use.
 //
 // All methods try again with a backoff while the registry cannot be reached or says 429,
-// 500, 502, 503 or 504. Errors besides: registry.ErrUnauthorized and registry.ErrDenied when the
+// 500, 502, 503, 504 or 507. Errors besides: registry.ErrUnauthorized and registry.ErrDenied when the
 // credentials are not those of a worker, queue.ErrLeaseLost about a job whose lease is
 // somebody else's, [Refused] when the registry says that the request cannot be.
 type Client struct {
@@ -171,7 +171,8 @@ func refusal(resp *http.Response) error {
 		return registry.ErrDenied.With("the registry denies it: %s", message)
 	case http.StatusConflict:
 		return queue.ErrLeaseLost
-	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+		http.StatusInsufficientStorage:
 		return &away{err: errors.New(message), after: retryAfter(resp)}
 	}
 	return &Refused{Status: resp.StatusCode, Message: message}

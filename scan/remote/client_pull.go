@@ -24,8 +24,8 @@ type Puller struct {
 	patience time.Duration
 	http     *http.Client
 
-	mu    sync.Mutex
-	token string
+	mu      sync.Mutex
+	token   string
 	failure error
 }
 

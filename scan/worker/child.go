@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"berth/scan"
 	"berth/scan/worker/process"
 )
@@ -32,7 +30,7 @@ type child struct {
 	out    sender
 	words  chan word // closed when the engine says nothing more
 
-	open map[scan.DatabaseKind]digest.Digest // databases that it uses
+	open map[scan.DatabaseKind]scan.Database // that it uses
 
 	stop    context.CancelFunc // of all that goes on about it
 	work    sync.WaitGroup
@@ -65,12 +63,12 @@ func startChild(ctx context.Context, opts Options, cache scan.LayerCache) (*chil
 	cmd.Dir = temp
 	cmd.Env = append(childEnv(temp, opts.Limits), opts.Env...)
 	cmd.ExtraFiles = []*os.File{theirs} // as descriptor 3
-	c := &child{temp: temp, limits: opts.Limits, stderr: &tail{log: opts.Logger}, words: make(chan word), open: map[scan.DatabaseKind]digest.Digest{}}
+	c := &child{temp: temp, limits: opts.Limits, stderr: &tail{log: opts.Logger}, words: make(chan word), open: map[scan.DatabaseKind]scan.Database{}}
 	cmd.Stdout, cmd.Stderr = c.stderr, c.stderr
 	cmd.WaitDelay = time.Second
 	in, err := cmd.StdinPipe()
 	if err == nil {
-		c.proc, err = process.Start(cmd)
+		c.proc, err = process.Start(cmd, nil)
 	}
 	theirs.Close()
 	if err != nil {
@@ -101,16 +99,10 @@ func startChild(ctx context.Context, opts Options, cache scan.LayerCache) (*chil
 
 // childEnv is the environment of engines: nothing secret.
 func childEnv(temp string, l Limits) []string {
-	env := []string{
-		"HOME=" + temp, "TMPDIR=" + temp,
+	return append(process.Environment(),
+		"HOME="+temp, "TMPDIR="+temp,
 		fmt.Sprintf("GOMEMLIMIT=%d", l.Memory/5*4),
-	}
-	for _, name := range []string{"PATH", "TZ", "LANG", "GODEBUG", "GOMAXPROCS", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
-		if value, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+value)
-		}
-	}
-	return env
+	)
 }
 
 // listen hears what the engine says, and answers its questions.
@@ -225,8 +217,8 @@ func (c *child) ask(ctx context.Context, o order) (word, error) {
 
 // use has the engine open a database. Errors: those of ask, and what the scanner says: then
 // it goes on with the database that it had.
-func (c *child) use(ctx context.Context, kind scan.DatabaseKind, dir string, d digest.Digest) error {
-	w, err := c.ask(ctx, order{Use: &useOrder{Kind: kind, Dir: dir}})
+func (c *child) use(ctx context.Context, d kept) error {
+	w, err := c.ask(ctx, order{Use: &useOrder{Kind: d.Kind, Dir: d.dir}})
 	switch {
 	case err != nil:
 		return err
@@ -235,7 +227,7 @@ func (c *child) use(ctx context.Context, kind scan.DatabaseKind, dir string, d d
 	case w.Used.Error != "":
 		return errors.New(w.Used.Error)
 	}
-	c.open[kind] = d
+	c.open[d.Kind] = d.Database
 	return nil
 }
 
@@ -266,15 +258,15 @@ func (c *child) alive() bool {
 	}
 }
 
-// tidy reports whether there is nothing in the engine's folder but folders.
-func (c *child) tidy() bool {
-	err := filepath.WalkDir(c.temp, func(_ string, d fs.DirEntry, err error) error {
+// files is how many files are in the engine's folder.
+func (c *child) files() (n int) {
+	_ = filepath.WalkDir(c.temp, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
-			err = errors.New("a file")
+			n++
 		}
-		return err
+		return nil
 	})
-	return err == nil
+	return n
 }
 
 // close ends the engine, waits until it is gone, and removes what it has left behind.

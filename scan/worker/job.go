@@ -46,8 +46,7 @@ func (s *slot) do(ctx context.Context, job scan.Job) error {
 		err = nil
 		log.Warn("what was found in an image could not be reported, and the job is left to others", "reason", context.Cause(ctx), "took", took)
 	}
-	if s.child != nil && s.child.alive() && !s.child.tidy() {
-		log.Debug("the engine has left files behind; it is replaced")
+	if s.spent {
 		s.drop()
 	}
 	return err
@@ -71,6 +70,7 @@ func (s *slot) look(ctx context.Context, job scan.Job, token *jobToken) (outcome
 			return outcome{}, err
 		}
 	}
+	before := s.child.files()
 	order.Token = token.give(s.child)
 	defer token.give(nil)
 	limited, cancel := context.WithTimeoutCause(ctx, s.opts.Limits.Time, &limitError{s.opts.Limits.timeReason()})
@@ -78,8 +78,13 @@ func (s *slot) look(ctx context.Context, job scan.Job, token *jobToken) (outcome
 	o, err := s.child.do(limited, order)
 	if err != nil {
 		s.drop()
+		return outcome{}, err
 	}
-	return o, err
+	if s.child.files() > before {
+		s.opts.Logger.Debug("the engine has left files behind and is replaced", "digest", job.Digest)
+		s.spent = true
+	}
+	return o, nil
 }
 
 // failureOf is what the registry is told of an error.
@@ -113,7 +118,7 @@ func (s *slot) tell(ctx context.Context, job scan.Job, o outcome) error {
 		OS: o.OS, Inventory: o.Inventory, Packages: o.Packages, Findings: o.Findings,
 	}
 	if o.Findings != nil {
-		r.Database = s.child.open[scan.Vulnerabilities]
+		r.Database = s.child.open[scan.Vulnerabilities].Digest
 	}
 	return s.opts.Client.Result(ctx, job, r)
 }

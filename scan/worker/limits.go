@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"berth/registry"
 )
 
 // Limits are what an engine may take for an image. Zero values stand for the defaults.
@@ -51,17 +54,7 @@ func (l Limits) diskReason() string {
 func (l Limits) timeReason() string { return fmt.Sprintf("it took more than %s", l.Time) }
 
 // size is a number of bytes for people.
-func size(n int64) string {
-	for _, u := range []struct {
-		bytes int64
-		name  string
-	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
-		if n >= u.bytes && n%u.bytes == 0 {
-			return fmt.Sprintf("%d %s", n/u.bytes, u.name)
-		}
-	}
-	return fmt.Sprintf("%d bytes", n)
-}
+func size(n int64) string { return strings.Replace(registry.FormatSize(n), ".0 ", " ", 1) }
 
 // watch kills the engine when it uses more memory than it may.
 func (c *child) watch(ctx context.Context) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"strconv"
 	"sync"
@@ -30,16 +29,19 @@ type Options struct {
 	Workers int    // jobs that are done at once, each by an engine of its own; zero means 1
 	Name    string // of the worker, as operators see it; empty for host and process
 
+	// Grace is how long a job may go on when the worker is to stop; zero means 8 s.
+	Grace time.Duration
+
 	Logger *slog.Logger
 }
 
 // Times that a worker goes by.
 const (
-	leaseWait   = 30 * time.Second // how long it waits for a job with one request
-	grace       = 8 * time.Second  // how long a job may go on when the worker is to stop
-	useTimeout  = 2 * time.Minute  // for opening a database
-	mostPause   = time.Minute      // between attempts at what fails
-	databaseAge = time.Minute      // how often it looks for newer databases
+	leaseWait  = 30 * time.Second // how long it waits for a job with one request
+	grace      = 8 * time.Second  // how long a job may go on when the worker is to stop
+	useTimeout = 2 * time.Minute  // for opening a database
+	mostPause  = time.Minute      // between attempts at what fails
+	lookEvery  = 20 * time.Second // how often it looks for newer databases
 )
 
 // Worker does jobs.
@@ -52,6 +54,9 @@ type Worker struct {
 func New(opts Options) (*Worker, error) {
 	if opts.Workers == 0 {
 		opts.Workers = 1
+	}
+	if opts.Grace == 0 {
+		opts.Grace = 8 * time.Second
 	}
 	if opts.Name == "" {
 		host, _ := os.Hostname()
@@ -68,9 +73,9 @@ func New(opts Options) (*Worker, error) {
 	return &Worker{opts: opts, keeper: newKeeper(opts, puller)}, nil
 }
 
-// Run does jobs until ctx ends. Jobs under way have 8 seconds then to come to their end;
-// after that they are left to other workers, who get them when the lease is over. Errors
-// are about the folder: all else is tried again.
+// Run does jobs until ctx ends. Jobs under way have the time of Grace then to come to their
+// end; after that they are left to other workers, who get them when the lease is over.
+// Errors are about the folder: all else is tried again.
 func (w *Worker) Run(ctx context.Context) error {
 	unlock, err := openFolder(w.opts.Data)
 	if err != nil {
@@ -93,7 +98,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		select {
 		case <-done:
-		case <-time.After(grace):
+		case <-time.After(w.opts.Grace):
 			stop(errStopped)
 		}
 	})
@@ -124,6 +129,7 @@ type slot struct {
 	*Worker
 	name  string
 	child *child // nil if one has to be started
+	spent bool   // whether it has to be replaced after the job
 }
 
 // run does jobs until ctx ends; work is that of the one under way.
@@ -152,25 +158,56 @@ func (s *slot) run(ctx, work context.Context) {
 func (s *slot) drop() {
 	if s.child != nil {
 		s.child.close()
-		s.child = nil
+		s.child, s.spent = nil, false
 	}
 }
 
 // turn waits for a job for a while, and does it if there is one.
 func (s *slot) turn(ctx, work context.Context) error {
+	changed := s.keeper.changed()
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
 	databases := map[scan.DatabaseKind]digest.Digest{}
-	maps.Copy(databases, s.child.open)
-	job, ok, err := s.opts.Client.Lease(ctx, scan.LeaseRequest{
+	for kind, d := range s.child.open {
+		databases[kind] = d.Digest
+	}
+	request := scan.LeaseRequest{
 		Worker: s.name, Scanner: s.child.name, Wait: leaseWait,
 		Databases: databases, Trouble: s.keeper.trouble(),
-	})
-	if err != nil || !ok {
-		return err
 	}
-	return s.do(work, job)
+	wait, stop := s.untilChange(ctx, changed)
+	job, ok, err := s.opts.Client.Lease(wait, request)
+	interrupted := wait.Err() != nil
+	stop()
+	switch {
+	case ok:
+		return s.do(work, job)
+	case interrupted:
+		return nil // ctx has ended, or prepare has something to do
+	}
+	return err
+}
+
+// untilChange returns a context that ends when there is another database or the engine
+// dies: what was said when asking for a job does not hold any more then.
+func (s *slot) untilChange(ctx context.Context, changed <-chan struct{}) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	died := s.child.proc.Done()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-changed:
+		case <-died:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	return ctx, func() {
+		cancel()
+		<-ended
+	}
 }
 
 // prepare sees that there is an engine, and that it has the present databases.
@@ -198,12 +235,18 @@ func (s *slot) prepare(ctx context.Context) error {
 // cannot goes on with the one it has.
 func (s *slot) open(ctx context.Context, kind scan.DatabaseKind) error {
 	present, ok := s.keeper.present(kind)
-	if !ok || s.child.open[kind] == present.Digest {
+	before := s.child.open[kind]
+	if !ok || before.Digest == present.Digest {
 		return nil
+	}
+	if present.UpdatedAt.Before(before.UpdatedAt) {
+		// An operator goes back to an older one. Engines do not, so it takes a new one.
+		s.drop()
+		return s.prepare(ctx)
 	}
 	use, cancel := context.WithTimeout(ctx, useTimeout)
 	defer cancel()
-	err := s.child.use(use, kind, present.dir, present.Digest)
+	err := s.child.use(use, present)
 	if err == nil {
 		s.keeper.accept(present)
 		return nil

@@ -25,14 +25,10 @@ type Process struct {
 	ended bool // so that its id may be somebody else's
 }
 
-// Start starts a program in a process group of its own. If it has pipes, whoever made them
-// reads them to their end.
-func Start(cmd *exec.Cmd) (*Process, error) {
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = new(syscall.SysProcAttr)
-	}
+// Start starts a program in a process group of its own and, if g is not nil, in that control group.
+func Start(cmd *exec.Cmd, g *Group) (*Process, error) {
+	cmd.SysProcAttr = attributes(g)
 	cmd.SysProcAttr.Setpgid = true
-	dieWithParent(cmd.SysProcAttr)
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
@@ -52,6 +48,7 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 
 func (p *Process) wait() {
 	err := p.cmd.Wait()
+	_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // what it has started and left behind
 	p.mu.Lock()
 	p.ended = true
 	p.mu.Unlock()

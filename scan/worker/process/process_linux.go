@@ -8,8 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithParent has the kernel kill the program when this process ends in whatever way.
-func dieWithParent(a *syscall.SysProcAttr) { a.Pdeathsig = syscall.SIGKILL }
+// attributes have the kernel kill the program when this process ends in whatever way.
+func attributes(g *Group) *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if g != nil {
+		a.UseCgroupFD, a.CgroupFD = true, int(g.folder.Fd())
+	}
+	return a
+}
 
 // lowerThread gives the thread less of the processor and of the disk. It may be that low
 // already, which is fine.

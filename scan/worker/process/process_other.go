@@ -4,8 +4,8 @@ package process
 
 import "syscall"
 
-func dieWithParent(*syscall.SysProcAttr) {}
-func lowerThread()                       {}
+func attributes(*Group) *syscall.SysProcAttr { return new(syscall.SysProcAttr) }
+func lowerThread()                           {}
 
 // Memory is how much memory the program has in use, which is not known here: zero.
 func (p *Process) Memory() int64 { return 0 }

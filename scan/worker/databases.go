@@ -43,9 +43,6 @@ type keeper struct {
 	dir    string
 	log    *slog.Logger
 	kinds  map[scan.DatabaseKind]*shelf
-
-	mu   sync.Mutex
-	bell chan struct{} // closed when there is another database
 }
 
 // shelf is what is kept of a kind.
@@ -72,7 +69,6 @@ func newKeeper(opts Options, puller *remote.Puller) *keeper {
 	k := &keeper{
 		client: opts.Client, puller: puller, log: opts.Logger,
 		dir: filepath.Join(opts.Data, databaseFolder), kinds: map[scan.DatabaseKind]*shelf{},
-		bell: make(chan struct{}),
 	}
 	for _, kind := range databaseKinds {
 		k.kinds[kind] = &shelf{turn: make(chan struct{}, 1)}
@@ -221,22 +217,7 @@ func (k *keeper) fetch(ctx context.Context, d scan.Database) error {
 		return err
 	}
 	s.present, s.inFolder, s.trouble = &kept{Database: d, dir: dir}, false, ""
-	k.ring()
 	return nil
-}
-
-// changed is a channel that is closed when there is another database than now.
-func (k *keeper) changed() <-chan struct{} {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.bell
-}
-
-func (k *keeper) ring() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	close(k.bell)
-	k.bell = make(chan struct{})
 }
 
 // present is the database to use.
@@ -276,7 +257,6 @@ func (k *keeper) refuse(d kept, reason error) {
 		s.refused, s.until = d.Digest, time.Now().Add(brokenFor)
 	}
 	s.present, s.inFolder = s.good, false
-	k.ring()
 	s.sweep(k.log, filepath.Join(k.dir, string(d.Kind)), false)
 }
 

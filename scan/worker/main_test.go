@@ -103,7 +103,9 @@ func (s *fakeScanner) Inventory(ctx context.Context, img scan.Image, cache scan.
 			return scan.Inventory{}, err
 		}
 	}
-	var manifest struct{ Layers []struct{ Digest digest.Digest } }
+	var manifest struct {
+		Layers []struct{ Digest digest.Digest }
+	}
 	if err := json.Unmarshal(img.Manifest, &manifest); err != nil {
 		return scan.Inventory{}, err
 	}
@@ -190,13 +192,17 @@ var behaviours = map[string]func(s *fakeScanner) error{
 	"goroutine": func(*fakeScanner) error { go panic("somewhere else"); time.Sleep(time.Hour); return nil },
 	"exit":      func(*fakeScanner) error { fmt.Fprintln(os.Stderr, "a library gives up"); os.Exit(3); return nil },
 	"clean":     func(*fakeScanner) error { os.Exit(0); return nil },
-	"killed":    func(*fakeScanner) error { syscall.Kill(os.Getpid(), syscall.SIGKILL); time.Sleep(time.Hour); return nil },
-	"babble":    func(s *fakeScanner) error { fmt.Fprintln(s.out, "this is no JSON"); time.Sleep(time.Hour); return nil },
-	"lies":      func(s *fakeScanner) error { fmt.Fprintln(s.out, `{"used":{}}`); time.Sleep(time.Hour); return nil },
-	"prints":    func(*fakeScanner) error { fmt.Println("to stdout"); return nil },
-	"broken":    func(*fakeScanner) error { return errors.New("gzip: invalid header") },
-	"nothing":   func(*fakeScanner) error { return scan.ErrNothingFound },
-	"leaves":    func(*fakeScanner) error { return os.WriteFile(temporary(0), []byte("left"), 0o400) },
+	"killed": func(*fakeScanner) error {
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		time.Sleep(time.Hour)
+		return nil
+	},
+	"babble":  func(s *fakeScanner) error { fmt.Fprintln(s.out, "this is no JSON"); time.Sleep(time.Hour); return nil },
+	"lies":    func(s *fakeScanner) error { fmt.Fprintln(s.out, `{"used":{}}`); time.Sleep(time.Hour); return nil },
+	"prints":  func(*fakeScanner) error { fmt.Println("to stdout"); return nil },
+	"broken":  func(*fakeScanner) error { return errors.New("gzip: invalid header") },
+	"nothing": func(*fakeScanner) error { return scan.ErrNothingFound },
+	"leaves":  func(*fakeScanner) error { return os.WriteFile(temporary(0), []byte("left"), 0o400) },
 	"locks": func(*fakeScanner) error { // a folder that its owner may not change
 		dir := temporary(0)
 		if err := os.Mkdir(dir, 0o700); err != nil {

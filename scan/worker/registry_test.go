@@ -40,7 +40,8 @@ type fakeRegistry struct {
 	reads     map[digest.Digest]int // of blobs
 	requests  []scan.LeaseRequest
 	away      bool
-	cut       int // how many answers with a blob break off half-way
+	cut       int             // how many answers with a blob break off half-way
+	slow      <-chan struct{} // what answers with a blob wait for, if it is set
 	tokens    map[string]bool
 }
 
@@ -215,7 +216,7 @@ func (r *fakeRegistry) serveBlob(w http.ResponseWriter, q *http.Request) {
 	r.mu.Lock()
 	content, found := r.blobs[d]
 	r.reads[d]++
-	cut := r.cut > 0
+	cut, slow := r.cut > 0, r.slow
 	if cut {
 		r.cut--
 	}
@@ -223,6 +224,9 @@ func (r *fakeRegistry) serveBlob(w http.ResponseWriter, q *http.Request) {
 	if !found {
 		http.Error(w, `{"errors":[{"code":"BLOB_UNKNOWN","message":"no such blob"}]}`, http.StatusNotFound)
 		return
+	}
+	if slow != nil {
+		<-slow
 	}
 	if cut {
 		w.Header().Set("Content-Length", strconv.Itoa(len(content)))

@@ -37,8 +37,8 @@ type Options struct {
 
 // Times that a worker goes by.
 const (
-	leaseWait  = 30 * time.Second // how long it waits for a job with one request
-	grace      = 8 * time.Second  // how long a job may go on when the worker is to stop
+	leaseWait  = 10 * time.Second // how long it waits for a job with one request
+	firstWait  = 2 * time.Second  // the same as long as it has no database, and may get no job
 	useTimeout = 2 * time.Minute  // for opening a database
 	mostPause  = time.Minute      // between attempts at what fails
 	lookEvery  = 20 * time.Second // how often it looks for newer databases
@@ -164,7 +164,6 @@ func (s *slot) drop() {
 
 // turn waits for a job for a while, and does it if there is one.
 func (s *slot) turn(ctx, work context.Context) error {
-	changed := s.keeper.changed()
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
@@ -176,38 +175,16 @@ func (s *slot) turn(ctx, work context.Context) error {
 		Worker: s.name, Scanner: s.child.name, Wait: leaseWait,
 		Databases: databases, Trouble: s.keeper.trouble(),
 	}
-	wait, stop := s.untilChange(ctx, changed)
-	job, ok, err := s.opts.Client.Lease(wait, request)
-	interrupted := wait.Err() != nil
-	stop()
-	switch {
-	case ok:
-		return s.do(work, job)
-	case interrupted:
-		return nil // ctx has ended, or prepare has something to do
+	if databases[scan.Vulnerabilities] == "" {
+		request.Wait = firstWait
 	}
-	return err
-}
-
-// untilChange returns a context that ends when there is another database or the engine
-// dies: what was said when asking for a job does not hold any more then.
-func (s *slot) untilChange(ctx context.Context, changed <-chan struct{}) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	died := s.child.proc.Done()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		select {
-		case <-changed:
-		case <-died:
-		case <-ctx.Done():
-		}
-		cancel()
-	}()
-	return ctx, func() {
-		cancel()
-		<-ended
+	// This is not interrupted when there is another database: an answer that is under way
+	// could be a job, which would be lost until its lease is over.
+	job, ok, err := s.opts.Client.Lease(ctx, request)
+	if err != nil || !ok {
+		return err
 	}
+	return s.do(work, job)
 }
 
 // prepare sees that there is an engine, and that it has the present databases.

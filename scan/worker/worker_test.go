@@ -124,13 +124,13 @@ func TestScan(t *testing.T) {
 // TestLimits has images take more than they may, each of which another one follows.
 func TestLimits(t *testing.T) {
 	r := newRegistry(t)
-	data, _ := start(t, r, func(o *Options) { o.Limits = Limits{Memory: 150 << 20, Disk: 40 << 20, Time: 3 * time.Second} })
+	data, _ := start(t, r, func(o *Options) { o.Limits = Limits{Memory: 150 << 20, Disk: 8 << 20, Time: 3 * time.Second} })
 	for what, reason := range map[string]string{
 		"memory": "it needed more than 150 MiB of memory",
 		"burst":  "it needed more than 150 MiB of memory",
 		"sleep":  "it took more than 3s",
-		"disk":   "it needed more than 40 MiB of temporary files",
-		"files":  "it needed more than 40 MiB of temporary files",
+		"disk":   "it needed more than 8 MiB of temporary files",
+		"files":  "it needed more than 8 MiB of temporary files",
 		"file":   "more", // the kernel may be faster than the worker
 	} {
 		t.Run(what, func(t *testing.T) {

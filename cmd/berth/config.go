@@ -85,12 +85,13 @@ func (f placeFlags) location() auth.Location {
 
 // serveFlags are the settings of the server.
 type serveFlags struct {
-	dataFlags   `embed:""`
-	secretFlags `embed:""`
-	placeFlags  `embed:""`
-	graceFlag   `embed:""`
-	historyFlag `embed:""`
-	limitFlag   `embed:""`
+	dataFlags    `embed:""`
+	secretFlags  `embed:""`
+	placeFlags   `embed:""`
+	graceFlag    `embed:""`
+	historyFlag  `embed:""`
+	limitFlag    `embed:""`
+	scannerFlags `embed:""`
 
 	Addr      string `default:":5000" help:"Address the registry listens on."`
 	AdminAddr string `default:"127.0.0.1:5001" help:"Address of health checks, metrics and profiles, which should stay private; empty for none."`
@@ -161,6 +162,9 @@ func (f serveFlags) check() error {
 		return err
 	}
 	if _, err := f.redirect(); err != nil {
+		return err
+	}
+	if err := f.scannerFlags.check(); err != nil {
 		return err
 	}
 	for flag, d := range map[string]time.Duration{

@@ -247,6 +247,11 @@ func (r *fakeRegistry) addBlob(content []byte) digest.Digest {
 
 // push adds an image of these layers, and a job about it.
 func (r *fakeRegistry) push(repo registry.Name, layers ...string) *fakeJob {
+	return r.add(scan.Job{Repository: repo, Digest: r.image(repo, layers...)})
+}
+
+// image adds an image of these layers.
+func (r *fakeRegistry) image(repo registry.Name, layers ...string) digest.Digest {
 	type descriptor struct {
 		Digest digest.Digest `json:"digest"`
 	}
@@ -264,7 +269,7 @@ func (r *fakeRegistry) push(repo registry.Name, layers ...string) *fakeJob {
 	r.mu.Lock()
 	r.manifests[string(repo)+"@"+d.String()] = b
 	r.mu.Unlock()
-	return r.add(scan.Job{Repository: repo, Digest: d})
+	return d
 }
 
 // add adds a job.

@@ -180,11 +180,20 @@ func (s *slot) turn(ctx, work context.Context) error {
 	}
 	// This is not interrupted when there is another database: an answer that is under way
 	// could be a job, which would be lost until its lease is over.
+	asked := time.Now()
 	job, ok, err := s.opts.Client.Lease(ctx, request)
-	if err != nil || !ok {
+	switch {
+	case err != nil:
 		return err
+	case ok:
+		return s.do(work, job)
 	}
-	return s.do(work, job)
+	// A registry that is about to stop says at once that there is none.
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Until(asked.Add(time.Second))):
+	}
+	return nil
 }
 
 // prepare sees that there is an engine, and that it has the present databases.

@@ -198,11 +198,12 @@ func TestScannerErrors(t *testing.T) {
 	r.result(r.push("team/prints", "layer of prints"))
 
 	// What is not the fault of the image may be tried again.
-	gone := r.push("team/app", "one layer", "a layer that is gone")
+	image := r.image("team/app", "one layer", "a layer that is gone")
 	lost := r.addBlob([]byte("a layer that is gone"))
 	r.mu.Lock()
 	delete(r.blobs, lost)
 	r.mu.Unlock()
+	gone := r.add(scan.Job{Repository: "team/app", Digest: image})
 	if f := r.failure(gone); f.Permanent || !strings.Contains(f.Reason, "is not in the repository team/app any more") {
 		t.Errorf("an image of which a layer is gone fails with %+v", f)
 	}

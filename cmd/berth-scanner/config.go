@@ -29,8 +29,8 @@ type flags struct {
 
 	Data    string        `default:"./berth-scanner-data" placeholder:"DIR" help:"Folder for databases and temporary files, which no other worker uses."`
 	Workers int           `default:"1" help:"Images that are looked at at once; each takes a processor, and memory and disk up to the limits."`
-	Memory  bytes         `default:"600MiB" help:"Memory that looking at an image may take."`
-	Disk    bytes         `default:"10GiB" help:"Temporary files that looking at an image may take."`
+	Memory  size          `default:"600MiB" help:"Memory that looking at an image may take."`
+	Disk    size          `default:"10GiB" help:"Temporary files that looking at an image may take."`
 	Time    time.Duration `default:"5m" help:"How long looking at an image may take."`
 	Name    string        `placeholder:"NAME" help:"What operators know the worker by; host and process by default."`
 
@@ -45,13 +45,13 @@ const (
 	passwordVariable = "BERTH_SCANNER_PASSWORD"
 )
 
-// bytes is a number of bytes, such as 600MiB.
-type bytes int64
+// size is a number of bytes, given as 600MiB.
+type size int64
 
 // UnmarshalText reads a size.
-func (b *bytes) UnmarshalText(text []byte) error {
+func (s *size) UnmarshalText(text []byte) error {
 	n, err := registry.ParseSize(string(text))
-	*b = bytes(n)
+	*s = size(n)
 	return err
 }
 

@@ -37,7 +37,10 @@ func main() {
 // run is main without the process.
 func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 	if len(args) == 1 && args[0] == engineArgument {
-		return complain(errs, runEngine(ctx))
+		// Whoever stops the service may tell all of its processes. The worker decides when an
+		// engine ends.
+		signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
+		return complain(errs, runEngine(context.WithoutCancel(ctx)))
 	}
 	var f flags
 	parser, err := kong.New(&f,

@@ -185,13 +185,17 @@ func failure(err, outside error) outcome {
 	return outcome{Failure: &f}
 }
 
-// plain is an error without the code that clients of a registry go by.
+// maxReason is the longest that is told of an error, in bytes.
+const maxReason = 2 << 10
+
+// plain is an error without the code that clients of a registry go by, and not too long.
 func plain(err error) string {
+	text := err.Error()
 	var e *registry.Error
 	if errors.As(err, &e) {
-		return strings.Replace(err.Error(), string(e.Code)+": ", "", 1)
+		text = strings.Replace(text, string(e.Code)+": ", "", 1)
 	}
-	return err.Error()
+	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
 }
 
 func (e *engine) setToken(token string) {

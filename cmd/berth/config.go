@@ -94,6 +94,7 @@ type serveFlags struct {
 	scanFlags   `embed:""`
 
 	databaseFlags `embed:""`
+	scannerFlags  `embed:""`
 
 	Addr      string `default:":5000" help:"Address the registry listens on."`
 	AdminAddr string `default:"127.0.0.1:5001" help:"Address of health checks, metrics and profiles, which should stay private; empty for none."`
@@ -170,6 +171,9 @@ func (f serveFlags) check() error {
 		return err
 	}
 	if _, err := f.redirect(); err != nil {
+		return err
+	}
+	if err := f.scannerFlags.check(); err != nil {
 		return err
 	}
 	for flag, d := range map[string]time.Duration{

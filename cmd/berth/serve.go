@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -116,6 +117,10 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 		}
 		defer admin.Close()
 	}
+	scanner, err := s.flags.scannerPath()
+	if err != nil {
+		return err
+	}
 	if !s.flags.ReadOnly {
 		if s.scanner, err = listenForScanner(s.parts.scanner, s.parts.secret, s.log); err != nil {
 			return err
@@ -147,6 +152,13 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 	}
 	if !s.flags.ReadOnly {
 		start("scanner", s.scanner.serve)
+		if scanner != "" {
+			v := supervisor{
+				path: scanner, url: s.scanner.url, secret: s.scanner.secret,
+				data: filepath.Join(s.flags.Data, "scanner"), flags: s.flags.scannerFlags, log: s.log,
+			}
+			start("scanner process", func() error { v.run(ctx); return nil })
+		}
 		start("scans", func() error { s.parts.scans.Run(ctx, s.aloneAt("scans")); return nil })
 		start("expiry of uploads", func() error { return s.expireUploads(ctx) })
 		start("garbage collection", func() error { s.parts.garbage.Run(ctx, s.aloneAt("garbage collection")); return nil })

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"berth/auth"
 	"berth/registry"
+	"berth/scan"
 )
 
 type putImageScanningInput struct {
@@ -35,38 +35,24 @@ func (c *call) putImageScanningConfiguration(ctx context.Context, in *putImageSc
 	return imageScanningOutput{c.account(), in.RepositoryName, *in.Scanning}, err
 }
 
-type scanningFilter struct {
-	Filter string `json:"filter"`
-	Type   string `json:"filterType"`
-}
-
-type scanningRule struct {
-	Frequency string           `json:"scanFrequency"`
-	Filters   []scanningFilter `json:"repositoryFilters"`
-}
-
-// scanningConfiguration is what is scanned in the registry as a whole; it is kept as the
-// API has it.
-type scanningConfiguration struct {
-	Type  string         `json:"scanType"`
-	Rules []scanningRule `json:"rules"`
-}
+// scanningConfiguration is what is scanned in the registry as a whole.
+type scanningConfiguration struct{ scan.Configuration }
 
 var scanningFilterPattern = newPattern(`[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*`)
 
 func (in *scanningConfiguration) validate(k *check) {
-	k.enum("scanType", in.Type, "BASIC", "ENHANCED")
+	k.enum("scanType", string(in.Mode), "BASIC", "ENHANCED")
 	k.length("rules", len(in.Rules), 0, 2)
 	frequencies := []string{"SCAN_ON_PUSH", "MANUAL"}
-	if in.Type == "ENHANCED" {
+	if in.Mode == scan.Enhanced {
 		frequencies = []string{"SCAN_ON_PUSH", "CONTINUOUS_SCAN"}
 	}
-	given := map[string]bool{}
+	given := map[scan.Frequency]bool{}
 	for i, rule := range in.Rules {
 		at := func(member string) string { return fmt.Sprintf("rules[%d].%s", i, member) }
 		k.required(at("scanFrequency"), rule.Frequency != "")
-		k.enum(at("scanFrequency"), rule.Frequency, "SCAN_ON_PUSH", "CONTINUOUS_SCAN", "MANUAL")
-		k.enum(at("scanFrequency"), rule.Frequency, frequencies...)
+		k.enum(at("scanFrequency"), string(rule.Frequency), "SCAN_ON_PUSH", "CONTINUOUS_SCAN", "MANUAL")
+		k.enum(at("scanFrequency"), string(rule.Frequency), frequencies...)
 		if given[rule.Frequency] {
 			k.fail(at("scanFrequency"), "Member must be given in one rule only")
 		}
@@ -83,39 +69,35 @@ func (in *scanningConfiguration) validate(k *check) {
 }
 
 type putRegistryScanningOutput struct {
-	Configuration scanningConfiguration `json:"registryScanningConfiguration"`
+	Configuration scan.Configuration `json:"registryScanningConfiguration"`
 }
 
 func (c *call) putRegistryScanningConfiguration(ctx context.Context, in *scanningConfiguration) (putRegistryScanningOutput, error) {
-	if in.Type == "" {
-		in.Type = "BASIC"
+	if in.Mode == "" {
+		in.Mode = scan.Basic
 	}
 	if in.Rules == nil {
-		in.Rules = []scanningRule{}
+		in.Rules = []scan.Rule{}
 	}
-	text, err := json.Marshal(in)
+	text, err := json.Marshal(in.Configuration)
 	if err != nil {
 		return putRegistryScanningOutput{}, err
 	}
 	_, err = c.admin.SetSetting(ctx, registry.ScanningSetting, text)
-	return putRegistryScanningOutput{*in}, err
+	return putRegistryScanningOutput{in.Configuration}, err
 }
 
-func (c *call) scanningConfiguration(ctx context.Context) (scanningConfiguration, error) {
-	found := scanningConfiguration{Type: "BASIC", Rules: []scanningRule{}}
+func (c *call) scanningConfiguration(ctx context.Context) (scan.Configuration, error) {
 	text, err := c.admin.Setting(ctx, registry.ScanningSetting)
-	if errors.Is(err, registry.ErrNotSet) {
-		return found, nil
+	if err != nil && !errors.Is(err, registry.ErrNotSet) {
+		return scan.Configuration{}, err
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &found)
-	}
-	return found, err
+	return scan.ParseConfiguration(text)
 }
 
 type getRegistryScanningOutput struct {
-	RegistryID    string                `json:"registryId"`
-	Configuration scanningConfiguration `json:"scanningConfiguration"`
+	RegistryID    string             `json:"registryId"`
+	Configuration scan.Configuration `json:"scanningConfiguration"`
 }
 
 func (c *call) getRegistryScanningConfiguration(ctx context.Context, _ *nothing) (getRegistryScanningOutput, error) {
@@ -136,11 +118,11 @@ func (in *batchScanningInput) validate(k *check) {
 }
 
 type repositoryScanning struct {
-	ARN        string           `json:"repositoryArn"`
-	Name       registry.Name    `json:"repositoryName"`
-	ScanOnPush bool             `json:"scanOnPush"`
-	Frequency  string           `json:"scanFrequency"`
-	Applied    []scanningFilter `json:"appliedScanFilters"`
+	ARN        string         `json:"repositoryArn"`
+	Name       registry.Name  `json:"repositoryName"`
+	ScanOnPush bool           `json:"scanOnPush"`
+	Frequency  scan.Frequency `json:"scanFrequency"`
+	Applied    []scan.Filter  `json:"appliedScanFilters"`
 }
 
 type scanningFailure struct {
@@ -180,42 +162,13 @@ func (c *call) batchGetRepositoryScanningConfiguration(ctx context.Context, in *
 	return out, nil
 }
 
-// scanningOf is how a repository is scanned: as the rules of the registry say or, as long as
-// there are none, its own setting.
-func (c *call) scanningOf(r registry.Repository, configuration scanningConfiguration) repositoryScanning {
-	s := repositoryScanning{ARN: c.opts.Location.ARN(r.Name), Name: r.Name, Frequency: "MANUAL", Applied: []scanningFilter{}}
-	if len(configuration.Rules) == 0 && configuration.Type == "BASIC" && r.ScanOnPush {
-		s.Frequency = "SCAN_ON_PUSH"
+// scanningOf is how a repository is scanned.
+func (c *call) scanningOf(r registry.Repository, configuration scan.Configuration) repositoryScanning {
+	frequency, applied := configuration.For(r.Name, r.ScanOnPush)
+	if applied == nil {
+		applied = []scan.Filter{}
 	}
-	for _, frequency := range []string{"CONTINUOUS_SCAN", "SCAN_ON_PUSH", "MANUAL"} { // the most of those that apply
-		if applied := configuration.applied(frequency, r.Name); len(applied) > 0 {
-			s.Frequency, s.Applied = frequency, applied
-			break
-		}
-	}
-	s.ScanOnPush = s.Frequency != "MANUAL"
-	return s
-}
-
-// applied are the filters of the rule of a frequency that a repository matches.
-func (in *scanningConfiguration) applied(frequency string, repo registry.Name) (applied []scanningFilter) {
-	for _, rule := range in.Rules {
-		for _, f := range rule.Filters {
-			if rule.Frequency == frequency && f.matches(repo) {
-				applied = append(applied, f)
-			}
-		}
-	}
-	return applied
-}
-
-// matches reports whether the filter is that of a repository. One without a star is anywhere
-// in the name.
-func (f scanningFilter) matches(repo registry.Name) bool {
-	if !strings.Contains(f.Filter, "*") {
-		return strings.Contains(string(repo), f.Filter)
-	}
-	return registry.MatchWildcard(f.Filter, string(repo))
+	return repositoryScanning{c.opts.Location.ARN(r.Name), r.Name, frequency != scan.Manual, frequency, applied}
 }
 
 // startImageScan is there when there is something that scans.

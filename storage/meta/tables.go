@@ -82,6 +82,12 @@ var tables = []Table{
 	{"lifecycle_runs", columns(Int, "id", Text, "repository", Int, "repository_id", Text, "policy", Bool, "forced", Text, "state", Text, "reason",
 		Int, "attempts", Int, "images", Int, "blocked", Int, "skipped", Int, "expired", Int, "archived", Int, "untagged",
 		Int, "began_at", Int, "ended_at"), "id"},
+	{"scans", columns(Int, "repository_id", Text, "digest", Text, "cause", Int, "requested_at"), "repository_id, digest"},
+	{"scan_reports", columns(Text, "digest", Text, "status", Text, "reason", Text, "scanner", Text, "os", Int, "packages",
+		Bytes, "inventory", Int, "inventory_at", Bytes, "findings", Text, "counts", Text, "blocking", Text, "database", Int, "database_at",
+		Int, "matched_at", Int, "created_at"), "digest"},
+	{"vulnerability_databases", columns(Text, "kind", Text, "repository", Text, "digest", Text, "layer", Int, "schema_version",
+		Int, "updated_at", Int, "next_update", Int, "imported_at", Text, "source"), "kind"},
 	{"lifecycle_events", columns(Int, "id", Int, "run_id", Text, "repository", Text, "digest", Text, "tags", Int, "rule", Text, "action",
 		Text, "why", Int, "at"), "id"},
 }
@@ -91,6 +97,7 @@ var notCopied = []string{
 	"uploads", "jobs", "leases", "holds", "generations", "goose_db_version",
 	"storage_usage", "quota_usage", "quota_blobs", // counted anew
 	"lifecycle_previews", "lifecycle_preview_results", // made anew in a moment
+	"scan_layers", // likewise
 }
 
 // columns are given as kind, name, kind, name and so on.

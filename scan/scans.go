@@ -1,0 +1,47 @@
+package scan
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+)
+
+// What a [Scans] can answer besides the errors of package registry.
+var (
+	// ErrUnsupportedImage is of something that cannot be scanned: an artifact, not an image.
+	ErrUnsupportedImage = errors.New("only images can be scanned, and this is none")
+
+	// ErrNotScanned is of an image that was never scanned and for which no scan was asked.
+	ErrNotScanned = errors.New("the image was never scanned")
+
+	// ErrArchived is of an image in the archive.
+	ErrArchived = errors.New("the image is archived; restore it first")
+)
+
+// Scans is what those who run a registry ask about scans. All methods are safe for
+// concurrent use, and may answer the errors that any method of [registry.Admin] may, and
+// ErrNameUnknown and ErrManifestUnknown.
+type Scans interface {
+	// Start has an image scanned, or each image of an index. One that has an inventory is
+	// only matched anew. force leaves aside that an image is scanned once in 24 hours.
+	// Errors: ErrUnsupportedImage, ErrArchived, registry.ErrLimitExceeded.
+	Start(ctx context.Context, repo registry.Name, d digest.Digest, force bool) (Scan, error)
+
+	// Scan says how the scan of an image stands. Errors: ErrNotScanned.
+	Scan(ctx context.Context, repo registry.Name, d digest.Digest) (Scan, error)
+
+	// Scans says so of some images of a repository, leaving out those never scanned.
+	Scans(ctx context.Context, repo registry.Name, images []digest.Digest) (map[digest.Digest]Scan, error)
+
+	// Report returns the findings of an image. While its first scan is under way there are
+	// none, and Status says so. Errors: ErrNotScanned.
+	Report(ctx context.Context, repo registry.Name, d digest.Digest) (Report, error)
+
+	// Inventory returns what is in an image, a CycloneDX document in JSON.
+	// Errors: ErrNotScanned, also while the first step of the scan is under way.
+	Inventory(ctx context.Context, repo registry.Name, d digest.Digest) (json.RawMessage, error)
+}

@@ -48,7 +48,7 @@ type keptPackage struct {
 }
 
 // encode writes the inventory of what was found.
-func encode(ctx context.Context, f found, version string) (json.RawMessage, error) {
+func encode(ctx context.Context, f found) (json.RawMessage, error) {
 	bom, err := sbomio.NewEncoder(sbomio.WithBOMRef()).Encode(types.Report{
 		SchemaVersion: report.SchemaVersion,
 		ArtifactName:  f.artifact.Name,
@@ -68,7 +68,7 @@ func encode(ctx context.Context, f found, version string) (json.RawMessage, erro
 	if err := keep(bom.Root(), osProperty, system{f.os, f.repository}); err != nil {
 		return nil, err
 	}
-	document, err := marshal(ctx, bom, version)
+	document, err := marshal(ctx, bom)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func encode(ctx context.Context, f found, version string) (json.RawMessage, erro
 			}
 		}
 	}
-	return marshal(ctx, bom, version)
+	return marshal(ctx, bom)
 }
 
 func osOf(os ftypes.OS) *ftypes.OS {
@@ -103,7 +103,7 @@ func keep(c *core.Component, name string, value any) error {
 	return nil
 }
 
-func marshal(ctx context.Context, bom *core.BOM, version string) (json.RawMessage, error) {
+func marshal(ctx context.Context, bom *core.BOM) (json.RawMessage, error) {
 	m := cyclonedx.NewMarshaler(version)
 	document, err := m.Marshal(ctx, bom)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/aquasecurity/trivy/pkg/types"
 	gocmp "github.com/google/go-cmp/cmp"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/viper"
 
 	"berth/scan"
 	"berth/scan/trivy/trivytest"
@@ -116,6 +117,7 @@ func command(t *testing.T, i *testImage, db, java string) types.Report {
 		}
 	}
 	output := filepath.Join(t.TempDir(), "report.json")
+	defer viper.Reset() // has flags of one command in the next
 	app := commands.NewApp()
 	app.SetArgs([]string{
 		"image", "--input", i.layout(t), "--cache-dir", cache, "--output", output, "--format", "json", "--scanners", "vuln",

@@ -119,17 +119,23 @@ func (i *image) layer(id v1.Hash) (*layer, error) {
 func (i *image) Name() string { return i.Image.Digest.String() }
 
 // ID implements the image of Trivy, as the methods below do.
-func (i *image) ID() (string, error)                     { return i.configID.String(), nil }
-func (i *image) RepoTags() []string                      { return nil }
-func (i *image) RepoDigests() []string                   { return nil }
-func (i *image) ConfigName() (v1.Hash, error)            { return hash(i.configID), nil }
-func (i *image) ConfigFile() (*v1.ConfigFile, error)     { return i.config, nil }
-func (i *image) RawConfigFile() ([]byte, error)          { return i.rawConfig, nil }
-func (i *image) RawManifest() ([]byte, error)            { return i.Image.Manifest, nil }
-func (i *image) Manifest() (*v1.Manifest, error)         { return v1.ParseManifest(bytes.NewReader(i.Image.Manifest)) }
-func (i *image) MediaType() (v1types.MediaType, error)   { return v1types.MediaType(i.Image.MediaType), nil }
-func (i *image) Size() (int64, error)                    { return int64(len(i.Image.Manifest)), nil }
-func (i *image) Digest() (v1.Hash, error)                { return hash(i.Image.Digest), nil }
+func (i *image) ID() (string, error)                 { return i.configID.String(), nil }
+func (i *image) RepoTags() []string                  { return nil }
+func (i *image) RepoDigests() []string               { return nil }
+func (i *image) ConfigName() (v1.Hash, error)        { return hash(i.configID), nil }
+func (i *image) ConfigFile() (*v1.ConfigFile, error) { return i.config, nil }
+func (i *image) RawConfigFile() ([]byte, error)      { return i.rawConfig, nil }
+func (i *image) RawManifest() ([]byte, error)        { return i.Image.Manifest, nil }
+func (i *image) Manifest() (*v1.Manifest, error) {
+	return v1.ParseManifest(bytes.NewReader(i.Image.Manifest))
+}
+
+func (i *image) MediaType() (v1types.MediaType, error) {
+	return v1types.MediaType(i.Image.MediaType), nil
+}
+
+func (i *image) Size() (int64, error)                       { return int64(len(i.Image.Manifest)), nil }
+func (i *image) Digest() (v1.Hash, error)                   { return hash(i.Image.Digest), nil }
 func (i *image) LayerByDiffID(id v1.Hash) (v1.Layer, error) { return i.layer(id) }
 
 func (i *image) LayerByDigest(d v1.Hash) (v1.Layer, error) {

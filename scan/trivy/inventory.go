@@ -55,7 +55,7 @@ func (s *Scanner) Inventory(ctx context.Context, source scan.Image, store scan.L
 	if found.packages() == 0 && !known(found.os) {
 		return scan.Inventory{}, scan.ErrNothingFound
 	}
-	document, err := encode(ctx, found, s.version)
+	document, err := encode(ctx, found)
 	if err != nil {
 		return scan.Inventory{}, fmt.Errorf("writing the inventory: %w", err)
 	}
@@ -127,6 +127,7 @@ func artifactOptions() artifact.Option {
 			analyzer.TypeSecret,
 			analyzer.TypeLicenseFile,
 			analyzer.TypeHistoryDockerfile,
+			analyzer.TypeImageConfigSecret, // looks for secrets even when told not to
 			analyzer.TypeExecutable,
 			analyzer.TypeRpmArchive,
 		}),

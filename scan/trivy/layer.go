@@ -35,11 +35,16 @@ type layer struct {
 }
 
 // Digest implements the layer of go-containerregistry, as the methods below do.
-func (l *layer) Digest() (v1.Hash, error)              { return hash(l.descriptor.Digest), nil }
-func (l *layer) DiffID() (v1.Hash, error)              { return l.diffID, nil }
-func (l *layer) Size() (int64, error)                  { return l.descriptor.Size, nil }
-func (l *layer) MediaType() (v1types.MediaType, error) { return v1types.MediaType(l.descriptor.MediaType), nil }
-func (l *layer) Compressed() (io.ReadCloser, error)    { return l.image.Open(l.image.ctx, l.descriptor.Digest) }
+func (l *layer) Digest() (v1.Hash, error) { return hash(l.descriptor.Digest), nil }
+func (l *layer) DiffID() (v1.Hash, error) { return l.diffID, nil }
+func (l *layer) Size() (int64, error)     { return l.descriptor.Size, nil }
+func (l *layer) MediaType() (v1types.MediaType, error) {
+	return v1types.MediaType(l.descriptor.MediaType), nil
+}
+
+func (l *layer) Compressed() (io.ReadCloser, error) {
+	return l.image.Open(l.image.ctx, l.descriptor.Digest)
+}
 
 // Uncompressed opens the layer. How it is compressed is told from its first bytes, since
 // media types may lie and those of docker say gzip for what is not compressed.

@@ -3,6 +3,7 @@
 package trivy
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -26,8 +27,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(outside)
-	temp := filepath.Join(outside, "temp")
-	if err := os.Mkdir(temp, 0o700); err != nil {
+	temp, tests := filepath.Join(outside, "temp"), filepath.Join(outside, "tests")
+	if err := errors.Join(os.Mkdir(temp, 0o700), os.Mkdir(tests, 0o700), os.Setenv("GOTMPDIR", tests)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -56,7 +57,7 @@ func noTemporaryFiles(t *testing.T) {
 		}
 		for _, e := range entries {
 			switch path := filepath.Join(dir, e.Name()); path {
-			case scanner.work, xos.TempDir(), scanner.options.Temp, scanner.java.folder:
+			case scanner.work, xos.TempDir(), scanner.options.Temp, scanner.java.folder, os.Getenv("GOTMPDIR"):
 			default:
 				t.Errorf("%s was left behind", path)
 			}

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"strings"
 	"sync"
 
 	trivydb "github.com/aquasecurity/trivy-db/pkg/db"
@@ -25,6 +23,9 @@ import (
 
 	"berth/scan"
 )
+
+// version is that of the Trivy linked in. A build knows it too, but not the build of a test.
+const version = "0.72.0"
 
 // Limits on images, unless [Options] has others.
 const (
@@ -46,14 +47,14 @@ type Options struct {
 }
 
 // Scanner is Trivy. There can be one in a process: the handle of the vulnerability database,
-// that of the Java index, the folder for temporary files (which [New] also puts into
-// TMPDIR) and the logger (slog's default) are Trivy's global variables.
+// that of the Java index, the folder for temporary files and the logger are Trivy's global
+// variables. [New] has TMPDIR name a folder in [Options.Temp] for the whole process, which
+// Inventory empties, and makes the log of [Options] slog's default.
 //
 // Trivy analyses in goroutines of its own. Should one of them panic the process ends, and
 // nothing here can prevent it; run a Scanner in a process that may die.
 type Scanner struct {
 	options Options
-	version string // of Trivy, such as 0.72.0
 	work    string // folder in which Trivy makes temporary files
 
 	matching sync.RWMutex // held for reading while the vulnerability database is in use
@@ -82,7 +83,7 @@ func New(options Options) (*Scanner, error) {
 	}
 	options.Temp = temp
 
-	s := &Scanner{options: options, version: version(), work: filepath.Join(temp, "work")}
+	s := &Scanner{options: options, work: filepath.Join(temp, "work")}
 	if err := os.MkdirAll(s.work, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder for temporary files: %w", err)
 	}
@@ -98,19 +99,7 @@ func New(options Options) (*Scanner, error) {
 }
 
 // Name implements [scan.Scanner].
-func (s *Scanner) Name() string { return "trivy " + s.version }
-
-// version is that of the Trivy linked in.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range info.Deps {
-			if m.Path == "github.com/aquasecurity/trivy" {
-				return strings.TrimPrefix(m.Version, "v")
-			}
-		}
-	}
-	return "unknown"
-}
+func (s *Scanner) Name() string { return "trivy " + version }
 
 // service is Trivy's second half: it puts layers together and looks packages up.
 func service(layers applier.Applier) local.Service {

@@ -41,8 +41,7 @@ func (s *Scanner) withoutJava() error {
 	if err := meta.Update(javadb.Metadata{Version: javadb.SchemaVersion}); err != nil {
 		return err
 	}
-	s.setJava(javaIndex{folder: folder, empty: true})
-	return nil
+	return s.setJava(javaIndex{folder: folder, empty: true})
 }
 
 func (s *Scanner) useJava(dir string) error {
@@ -70,15 +69,18 @@ func (s *Scanner) useJava(dir string) error {
 	if err := os.Symlink(dir, filepath.Join(folder, "java-db")); err != nil {
 		return err
 	}
-	before := s.java.folder
-	s.setJava(javaIndex{folder: folder, updatedAt: meta.UpdatedAt})
-	return os.RemoveAll(before)
+	return s.setJava(javaIndex{folder: folder, updatedAt: meta.UpdatedAt})
 }
 
 // setJava has Trivy use an index, and never another one from the network.
-func (s *Scanner) setJava(index javaIndex) {
+func (s *Scanner) setJava(index javaIndex) error {
 	trivyjava.Init(index.folder, nil, true, true, ftypes.RegistryOptions{})
+	before := s.java
 	s.java = index
+	if before.folder == "" {
+		return nil
+	}
+	return os.RemoveAll(before.folder)
 }
 
 // checkJava asks the index something by either of its keys.

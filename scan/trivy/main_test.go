@@ -5,7 +5,6 @@ package trivy
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -32,7 +31,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if scanner, err = New(Options{Temp: temp, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}); err != nil {
+	if scanner, err = New(Options{Temp: temp}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -42,7 +42,8 @@ type Options struct {
 	MaxBytes   int64 // that the layers of an image may unpack to; zero means [DefaultMaxBytes]
 	MaxEntries int64 // files, folders and links in the layers of an image; zero means [DefaultMaxEntries]
 
-	// Log hears what Trivy has to say, from warnings on; nil means that nobody does.
+	// Log hears of what the scanner helps itself with, and Trivy's errors; at level debug also
+	// Trivy's warnings. Nil means that nobody does.
 	Log *slog.Logger
 }
 
@@ -90,7 +91,7 @@ func New(options Options) (*Scanner, error) {
 	if err := os.Setenv("TMPDIR", s.work); err != nil {
 		return nil, err
 	}
-	slog.SetDefault(slog.New(warnings{options.Log.Handler()}))
+	slog.SetDefault(slog.New(quiet{options.Log.Handler()}))
 	s.vulnerabilities = service(nil)
 	if err := s.withoutJava(); err != nil {
 		return nil, fmt.Errorf("making an empty Java index: %w", err)
@@ -116,19 +117,27 @@ func scanOptions(scanners ...types.Scanner) types.ScanOptions {
 	}
 }
 
-// warnings is a handler for what is a warning or worse.
-type warnings struct{ slog.Handler }
+// quiet is a handler for what Trivy says: its errors as they are, its warnings, of which there
+// are many about packages and databases that nobody can change, at level debug, and no more.
+type quiet struct{ slog.Handler }
 
-func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+func level(trivys slog.Level) slog.Level {
+	if trivys < slog.LevelError {
+		return slog.LevelDebug
+	}
+	return trivys
 }
 
-func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return warnings{w.Handler.WithAttrs(attrs)}
+func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, level(l))
 }
 
-func (w warnings) WithGroup(name string) slog.Handler {
-	return warnings{w.Handler.WithGroup(name)}
+func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = level(r.Level)
+	return q.Handler.Handle(ctx, r)
 }
+
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+func (q quiet) WithGroup(name string) slog.Handler       { return quiet{q.Handler.WithGroup(name)} }
 
 var _ scan.Scanner = (*Scanner)(nil)

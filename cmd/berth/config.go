@@ -92,6 +92,7 @@ type serveFlags struct {
 	historyFlag  `embed:""`
 	limitFlag    `embed:""`
 	scannerFlags `embed:""`
+	scanFlags    `embed:""`
 
 	Addr      string `default:":5000" help:"Address the registry listens on."`
 	AdminAddr string `default:"127.0.0.1:5001" help:"Address of health checks, metrics and profiles, which should stay private; empty for none."`
@@ -159,6 +160,9 @@ func (f serveFlags) check() error {
 		return err
 	}
 	if _, err := f.limit(); err != nil {
+		return err
+	}
+	if err := f.scanFlags.check(); err != nil {
 		return err
 	}
 	if _, err := f.redirect(); err != nil {

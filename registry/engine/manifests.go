@@ -114,7 +114,7 @@ func (e *Engine) putManifest(ctx context.Context, repo registry.Name, m registry
 				return err
 			}
 		}
-		return nil
+		return e.scanOnPush(ctx, tx, r, m.Digest, content)
 	})
 	if err == nil {
 		e.warn(ctx, repo)

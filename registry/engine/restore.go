@@ -236,6 +236,11 @@ func (x *restoration) put(ctx context.Context, image registry.DeletedImage) (bac
 		return nil, err
 	}
 	x.New = true
+	if image.Class != registry.Archive {
+		if err := x.engine.scanOnPush(ctx, x.tx, x.repo, image.Digest, c); err != nil {
+			return nil, err
+		}
+	}
 	return back, x.tags(ctx, image, id)
 }
 

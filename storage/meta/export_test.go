@@ -169,6 +169,11 @@ func (tx *Tx) AddCandidate(ctx context.Context, d digest.Digest, since time.Time
 	return tx.addCandidate(ctx, string(d), micros(since))
 }
 
+// DropScan forgets that somebody wanted an image to be scanned.
+func (tx *Tx) DropScan(ctx context.Context, r Repository, d digest.Digest) error {
+	return tx.dropScan(ctx, r, d)
+}
+
 // Disturb spoils all that is counted.
 func Disturb(ctx context.Context, db *DB) error {
 	return db.Update(ctx, func(tx *Tx) error {
@@ -190,6 +195,8 @@ func Disturb(ctx context.Context, db *DB) error {
 func Uncount(ctx context.Context, db *DB) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		for _, statement := range []string{
+			`DROP TABLE scans`, `DROP TABLE scan_reports`, `DROP TABLE scan_inventories`, `DROP TABLE scan_findings`,
+			`DROP TABLE scan_layers`, `DROP TABLE scan_workers`, `DROP TABLE vulnerability_databases`, `DROP INDEX jobs_leased`,
 			`DROP TABLE running_images`, `DROP TABLE clusters`,
 			`DROP TABLE storage_usage`, `DROP TABLE quotas`, `DROP TABLE quota_usage`, `DROP TABLE quota_blobs`,
 			`DELETE FROM generations WHERE name = 'quotas'`,

@@ -29,10 +29,15 @@ var walks = []*regexp.Regexp{
 	// The indexes that hold one manifest, when that is deleted.
 	regexp.MustCompile(`FROM manifest_children e JOIN manifests m ON m.id = e.manifest_id\s+WHERE e.repository_id = \? AND e.digest = \?`),
 	regexp.MustCompile(`FROM blobs WHERE object_key LIKE 'lost:%' LIMIT 1$`), // an index of what is lost
-	regexp.MustCompile(`FROM clusters`),        // a thousand at most
-	regexp.MustCompile(`FROM holds`),           // as many as there are backups
-	regexp.MustCompile(`^SELECT state, count`), // for metrics, and only an index
-	regexp.MustCompile(`FROM quotas`),          // as many as somebody has set
+	regexp.MustCompile(`FROM clusters`),                                        // a thousand at most
+	regexp.MustCompile(`FROM holds`),                                           // as many as there are backups
+	regexp.MustCompile(`^SELECT state, count`),                                 // for metrics, and only an index
+	regexp.MustCompile(`FROM quotas`),                                          // as many as somebody has set
+	regexp.MustCompile(`FROM scan_workers WHERE`),                              // as many as there were within a day
+	regexp.MustCompile(`^SELECT coalesce\(sum\(size\), 0\) FROM scan_layers$`), // once an hour, and only an index
+	regexp.MustCompile(`^SELECT layer_key, size, used_at FROM scan_layers`),    // likewise, from its beginning to a limit
+	regexp.MustCompile(`^SELECT status, database, count`),                      // for berth scan status and metrics, and only an index
+	regexp.MustCompile(`FROM \(SELECT 1 FROM jobs WHERE kind = \? AND state <> 'failed' LIMIT \?\) waiting$`),
 	// What is counted anew, and what fsck compares.
 	regexp.MustCompile(`^SELECT '(bytes of the registry|(unique|shared) bytes of |(bytes|links) under the quota )'`),
 	regexp.MustCompile(`^INSERT INTO quota_(blobs|usage) \([a-z_, ]+\)\s+SELECT`),
@@ -192,6 +197,7 @@ func everything(t *testing.T, db *meta.DB) {
 	administer(t, db, e, do)
 	undo(t, db, e, do)
 	prune(t, db, e, do)
+	scanEverything(t, db, e, do)
 	for _, age := range []time.Duration{time.Hour, -time.Hour} {
 		_, err := db.ForgetLifecycle(ctx, age, 10)
 		do("ForgetLifecycle", err)

@@ -84,8 +84,10 @@ var tables = []Table{
 		Int, "began_at", Int, "ended_at"), "id"},
 	{"scans", columns(Int, "repository_id", Text, "digest", Text, "cause", Int, "requested_at"), "repository_id, digest"},
 	{"scan_reports", columns(Text, "digest", Text, "status", Text, "reason", Text, "scanner", Text, "os", Int, "packages",
-		Bytes, "inventory", Int, "inventory_at", Bytes, "findings", Text, "counts", Text, "blocking", Text, "database", Int, "database_at",
-		Int, "matched_at", Int, "created_at"), "digest"},
+		Int, "inventory_at", Text, "counts", Text, "blocking", Text, "database", Int, "database_at", Int, "matched_at",
+		Text, "tried", Int, "created_at"), "digest"},
+	{"scan_inventories", columns(Text, "digest", Bytes, "content"), "digest"},
+	{"scan_findings", columns(Text, "digest", Bytes, "content"), "digest"},
 	{"vulnerability_databases", columns(Text, "kind", Text, "repository", Text, "digest", Text, "layer", Int, "schema_version",
 		Int, "updated_at", Int, "next_update", Int, "imported_at", Text, "source"), "kind"},
 	{"lifecycle_events", columns(Int, "id", Int, "run_id", Text, "repository", Text, "digest", Text, "tags", Int, "rule", Text, "action",
@@ -97,7 +99,8 @@ var notCopied = []string{
 	"uploads", "jobs", "leases", "holds", "generations", "goose_db_version",
 	"storage_usage", "quota_usage", "quota_blobs", // counted anew
 	"lifecycle_previews", "lifecycle_preview_results", // made anew in a moment
-	"scan_layers", // likewise
+	"scan_layers",  // likewise
+	"scan_workers", // they will be heard of again
 }
 
 // columns are given as kind, name, kind, name and so on.

@@ -81,7 +81,7 @@ func (f flags) authorize() (func(*http.Request), error) {
 		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }, nil
 	}
 	if f.User == "" {
-		return nil, errors.New("--user is missing: make a robot for it on the registry, with berth robot create, and give its secret by --password-file")
+		return nil, errors.New("--user is missing: make a robot for it on the registry, with berth robot add, and give its secret by --password-file")
 	}
 	password := os.Getenv(passwordVariable)
 	if f.PasswordFile != "" {

@@ -77,6 +77,18 @@ func (f scannerFlags) scannerPath() (string, error) {
 	return path, nil
 }
 
+// superviseScanner keeps a scanner running until ctx ends, if there is one to run.
+func (s *server) superviseScanner(ctx context.Context) {
+	defer close(s.scannerGone)
+	if s.scannerPath == "" {
+		return
+	}
+	supervisor{
+		path: s.scannerPath, url: s.scanner.url, secret: s.scanner.secret,
+		data: filepath.Join(s.flags.Data, "scanner"), flags: s.flags.scannerFlags, log: s.log,
+	}.run(ctx)
+}
+
 // supervisor runs a scanner and starts it again when it ends.
 type supervisor struct {
 	path   string

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -73,6 +72,9 @@ type server struct {
 	private *http.Server // nil without --admin-addr
 	certs   *certificates
 	scanner *scannerListener // nil with --read-only
+
+	scannerPath string        // of the scanner that it runs; empty if it runs none
+	scannerGone chan struct{} // closed when that has ended
 }
 
 func (cmd serveCommand) newServer(ctx context.Context, c console, log *slog.Logger, m *metrics, db *meta.DB) (*server, error) {
@@ -80,7 +82,10 @@ func (cmd serveCommand) newServer(ctx context.Context, c console, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	s := &server{flags: cmd.serveFlags, log: log, parts: p}
+	s := &server{flags: cmd.serveFlags, log: log, parts: p, scannerGone: make(chan struct{})}
+	if s.scannerPath, err = cmd.scannerPath(); err != nil {
+		return nil, err
+	}
 	s.public = &http.Server{
 		Handler: p.handler,
 		// A client that sends its headers a byte at a time is not waited for. Bodies
@@ -117,10 +122,6 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 		}
 		defer admin.Close()
 	}
-	scanner, err := s.flags.scannerPath()
-	if err != nil {
-		return err
-	}
 	if !s.flags.ReadOnly {
 		if s.scanner, err = listenForScanner(s.parts.scanner, s.parts.secret, s.log); err != nil {
 			return err
@@ -152,13 +153,7 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 	}
 	if !s.flags.ReadOnly {
 		start("scanner", s.scanner.serve)
-		if scanner != "" {
-			v := supervisor{
-				path: scanner, url: s.scanner.url, secret: s.scanner.secret,
-				data: filepath.Join(s.flags.Data, "scanner"), flags: s.flags.scannerFlags, log: s.log,
-			}
-			start("scanner process", func() error { v.run(ctx); return nil })
-		}
+		start("supervision of the scanner", func() error { s.superviseScanner(ctx); return nil })
 		start("scans", func() error { s.parts.scans.Run(ctx, s.aloneAt("scans")); return nil })
 		start("expiry of uploads", func() error { return s.expireUploads(ctx) })
 		start("garbage collection", func() error { s.parts.garbage.Run(ctx, s.aloneAt("garbage collection")); return nil })
@@ -228,6 +223,7 @@ func (s *server) drain() {
 		s.public.Close()
 	}
 	if s.scanner != nil {
+		<-s.scannerGone // which takes some seconds at most, to finish the image that it is at
 		s.scanner.close()
 	}
 	s.parts.requests.close() // those cut off still write down how far they came

@@ -65,7 +65,7 @@
 {{- $e = append $e "scanner.image.repository is missing: name an image of berth-scanner, such as registry.example.com/berth-scanner; target scanner of deploy/Dockerfile builds it" -}}
 {{- end -}}
 {{- if not $v.scanner.existingSecret.name -}}
-{{- $e = append $e "scanner.existingSecret.name is missing: make a robot with berth robot create, and a Secret with its name and secret" -}}
+{{- $e = append $e "scanner.existingSecret.name is missing: make a robot with berth robot add, and a Secret with its name and secret" -}}
 {{- end -}}
 {{- end -}}
 {{- if and $v.admin.password $v.admin.existingSecret.name -}}

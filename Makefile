@@ -3,6 +3,7 @@
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 BERTH    := bin/berth
+SCANNER  := bin/berth-scanner
 GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
 STATIC   := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VULN     := go run golang.org/x/vuln/cmd/govulncheck@latest
@@ -18,6 +19,12 @@ build: $(BERTH) ## build bin/berth, a static binary
 .PHONY: $(BERTH)
 $(BERTH):
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/berth
+
+# Trivy needs the experiment on this version of Go. The first build takes ten minutes; the tests
+# of scan/trivy share it, which -trimpath would keep them from.
+.PHONY: scanner
+scanner: ## build bin/berth-scanner, with Trivy in it; berth serve runs it if it lies beside berth
+	GOEXPERIMENT=jsonv2 CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(SCANNER) ./cmd/berth-scanner
 
 .PHONY: run
 run: build ## serve the folder ./berth-data on port 5000

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	_ "crypto/sha512" // digests of blobs may be that
 	"errors"
 	"fmt"
 	stdhash "hash"

@@ -164,6 +164,9 @@ func (a *Access) callerFor(ctx context.Context, p Principal, about Context) (cal
 		c.identity = a.anonymous
 		return c, nil
 	}
+	if p.Kind == Scanner {
+		return c, nil // it has no account, and its token says all there is to know
+	}
 	id, err := a.identity(ctx, p.Name)
 	switch {
 	case errors.Is(err, ErrAccountUnknown), err == nil && (p.Kind == Role) != (id.account.Kind == Role):

@@ -83,6 +83,7 @@ const (
 	DeleteCluster     Action = "ecr:DeleteCluster"
 	ListRunningImages Action = "ecr:ListRunningImages"
 	PutRunningImages  Action = "ecr:PutRunningImages"
+	ScanImages        Action = "ecr:ScanImages" // to be a scanner: to be given images to look into, and to say what is in them
 )
 
 var actions = []Action{
@@ -99,7 +100,7 @@ var actions = []Action{
 	ListReplicationBackfills, ListRunningImages, ListTagsForResource, PutAccountSetting, PutImage, PutImageScanningConfiguration,
 	PutImageTagMutability, PutLifecyclePolicy, PutRegistryPolicy, PutRegistryScanningConfiguration,
 	PutReplicationConfiguration, PutRunningImages, PutSigningConfiguration, RegisterPullTimeUpdateExclusion, ReplicateImage,
-	SetRepositoryPolicy, StartImageScan, StartLifecyclePolicyPreview, StartReplicationBackfill,
+	ScanImages, SetRepositoryPolicy, StartImageScan, StartLifecyclePolicyPreview, StartReplicationBackfill,
 	StopReplicationBackfill, TagResource, UntagResource, UpdateImageStorageClass, UpdatePullThroughCacheRule,
 	UpdateRepositoryCreationTemplate, UploadLayerPart, ValidatePullThroughCacheRule,
 }

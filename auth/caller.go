@@ -35,8 +35,8 @@ func (a *Access) visit(ctx context.Context, repo registry.Name) (visit, error) {
 
 // at finds what holds for the caller at repo.
 func (a *Access) at(ctx context.Context, c *caller, repo registry.Name) (visit, error) {
-	if repo == "" {
-		return c.at("", resourcePolicies{}), nil
+	if repo == "" || c.principal().Kind == Scanner { // of which no policy speaks
+		return c.at(repo, resourcePolicies{}), nil
 	}
 	r, err := a.policiesOf(ctx, c, repo)
 	return c.at(repo, r), err
@@ -51,7 +51,21 @@ func (c *caller) at(repo registry.Name, r resourcePolicies) visit {
 func (v *visit) decide(action Action) Decision {
 	r := v.request
 	r.Action = action
+	if r.Principal.Kind == Scanner {
+		return decideScanner(r)
+	}
 	return Decide(v.policies, r)
+}
+
+// scannerActions are what it takes to read an image.
+var scannerActions = []Action{BatchGetImage, GetDownloadUrlForLayer, BatchCheckLayerAvailability}
+
+// decideScanner allows what reads an image from a repository that the token of a scanner
+// names. Policies are not asked: the registry itself has decided that the image is scanned.
+func decideScanner(r Request) Decision {
+	p := r.Principal
+	return Decision{Allowed: p.Limited && slices.Contains(scannerActions, r.Action) && r.Repo != "" &&
+		p.holds(repositoryType, string(r.Repo), Pull)}
 }
 
 // may reports whether policies and token allow action.

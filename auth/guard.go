@@ -74,14 +74,22 @@ func (g *guard) StatManifest(ctx context.Context, repo registry.Name, ref regist
 		return registry.Descriptor{}, g.access.report(ctx, err)
 	}
 	ctx = registry.WithPusherIf(ctx, func() bool { return v.may(PutImage) })
-	return g.next.StatManifest(ctx, repo, ref)
+	return g.next.StatManifest(fromScanner(ctx), repo, ref)
 }
 
 func (g *guard) Manifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Manifest, error) {
 	if err := g.require(ctx, repo, BatchGetImage); err != nil {
 		return registry.Manifest{}, err
 	}
-	return g.next.Manifest(ctx, repo, ref)
+	return g.next.Manifest(fromScanner(ctx), repo, ref)
+}
+
+// fromScanner marks the requests of scanners.
+func fromScanner(ctx context.Context) context.Context {
+	if PrincipalFrom(ctx).Kind == Scanner {
+		return registry.WithScanner(ctx)
+	}
+	return ctx
 }
 
 func (g *guard) PutManifest(ctx context.Context, repo registry.Name, m registry.Manifest, tags []registry.Tag) (registry.Content, error) {

@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"time"
+
+	"berth/registry"
 )
 
 // Kind tells people from programs and from strangers.
@@ -14,7 +16,21 @@ const (
 	User      Kind = "user"      // a person with a password
 	Robot     Kind = "robot"     // a program with a generated secret
 	Role      Kind = "role"      // who has assumed a role, for the length of a session
+	Scanner   Kind = "scanner"   // what looks into images for the registry; nobody can log in as it
 )
+
+// scannerName is the name of a [Scanner]. No account can have it.
+const scannerName = "berth:scanner"
+
+// ScannerFor is the principal of a token that the registry gives to a scanner: it may pull
+// from the repositories, whatever policies say, and nothing else.
+func ScannerFor(repos []registry.Name) Principal {
+	p := Principal{Name: scannerName, Kind: Scanner, Limited: true}
+	for _, repo := range repos {
+		p.Scopes = addScope(p.Scopes, repositoryScope(repo, Pull))
+	}
+	return p
+}
 
 // Principal is the one who asks.
 type Principal struct {
@@ -57,6 +73,8 @@ func (p Principal) String() string {
 	switch {
 	case p.IsAnonymous():
 		return string(Anonymous)
+	case p.Kind == Scanner:
+		return "the scanner"
 	case p.Session != "":
 		return string(p.Kind) + " " + p.Name + "/" + p.Session
 	}

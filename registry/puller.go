@@ -34,3 +34,18 @@ func FromPusher(ctx context.Context) bool {
 	may, _ := ctx.Value(pusherKey{}).(func() bool)
 	return may != nil && may()
 }
+
+type scannerKey struct{}
+
+// WithScanner returns a context of a request that a scanner of the registry's own makes, to
+// see what is in an image: it is no pull that counts, and nothing about what is in the image
+// may keep it from reading it.
+func WithScanner(ctx context.Context) context.Context {
+	return context.WithValue(ctx, scannerKey{}, true)
+}
+
+// FromScanner reports whether a scanner makes the request of ctx.
+func FromScanner(ctx context.Context) bool {
+	from, _ := ctx.Value(scannerKey{}).(bool)
+	return from
+}

@@ -64,12 +64,36 @@ func (f Finding) Key() string {
 // Fixable reports whether there is a version without the vulnerability.
 func (f Finding) Fixable() bool { return f.Fixed != "" }
 
-// Sort puts findings in the order in which they are shown: the worst first, then by
-// vulnerability and package.
-func Sort(findings []Finding) {
-	slices.SortFunc(findings, func(a, b Finding) int {
-		return cmp.Or(a.Severity.Compare(b.Severity), strings.Compare(a.ID, b.ID), strings.Compare(a.Key(), b.Key()))
-	})
+// Compare orders findings as they are shown: the worst first, then by vulnerability and
+// package. It looks at the severity and what [Finding.Key] is made of.
+func (f Finding) Compare(g Finding) int {
+	return cmp.Or(f.Severity.Compare(g.Severity), strings.Compare(f.ID, g.ID), strings.Compare(f.Key(), g.Key()))
+}
+
+// Sort puts findings in the order of [Finding.Compare].
+func Sort(findings []Finding) { slices.SortFunc(findings, Finding.Compare) }
+
+// CVSSOf is the score of a major version of CVSS ("2", "3" or "4") to go by: of those who have
+// given the severity, else of the NVD, else of anybody; false if there is none.
+func (f Finding) CVSSOf(major string) (best CVSS, ok bool) {
+	rank := func(c CVSS) int { return slices.Index([]string{"nvd", f.Source}, c.Source) } // -1 is anybody
+	for _, c := range f.CVSS {
+		if version, _, _ := strings.Cut(c.Version, "."); version == major && (!ok || rank(c) > rank(best)) {
+			best, ok = c, true
+		}
+	}
+	return best, ok
+}
+
+// Score is the score to show of a finding where there is room for one: of CVSS 3, which most
+// vulnerabilities have, else of 4 or 2; false if there is none.
+func (f Finding) Score() (CVSS, bool) {
+	for _, major := range []string{"3", "4", "2"} {
+		if c, ok := f.CVSSOf(major); ok {
+			return c, true
+		}
+	}
+	return CVSS{}, false
 }
 
 // Counts is how many findings there are of each severity; there are no zeros in it.

@@ -63,6 +63,8 @@ func (c *claims) valid() bool {
 		return c.Subject != "" && c.Credential != "" && c.Session == ""
 	case auth.Role:
 		return c.Subject != "" && c.Credential != "" && c.Session != ""
+	case auth.Scanner:
+		return c.Subject == auth.ScannerFor(nil).Name && c.Credential == "" && c.Session == ""
 	}
 	return false
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,9 @@ import (
 	"berth/registry/ecr"
 	"berth/registry/engine"
 	"berth/registry/oci"
+	"berth/scan"
+	"berth/scan/database"
+	"berth/scan/remote"
 	"berth/storage/blob"
 	"berth/storage/gc"
 	"berth/storage/meta"
@@ -38,6 +42,10 @@ type parts struct {
 	jobs     []*queue.Worker
 	garbage  *gc.Sweeper
 	pruner   *lifecycle.Pruner
+	scans    *scan.Service
+	scanner  http.Handler // for the scanner of this machine, which shows secret
+	secret   string
+	updater  *database.Updater // of vulnerability databases
 	scrub    func(context.Context) error
 	database *meta.DB
 	blobs    blob.Store
@@ -84,6 +92,8 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	if cmd.ReadOnly {
 		reg = registry.ReadOnly(eng)
 	}
+	gates := scan.NewGatekeeper(db, nil)
+	reg = scan.Gated(reg, gates, audit.gated)
 	face := oci.New(auth.Guard(reg, access), oci.Options{
 		Authenticate: authenticator.Principal,
 		Greet:        access.Greet,
@@ -100,11 +110,16 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		Logger:         log,
 		Observe:        m.request,
 	})
-	p := parts{ready: new(atomic.Bool), requests: new(gate), database: db, blobs: blobs, close: closeBlobs}
+	p := parts{ready: new(atomic.Bool), requests: newGate(), database: db, blobs: blobs, close: closeBlobs}
+	p.scans = cmd.scans(db, gates, m, log)
+	scanners := scannerDoors{service: p.scans, issuer: issuer, closing: p.requests.closing, still: cmd.ReadOnly, log: log}
+	face.Handle(remote.Prefix+"{rest:.*}", "scanner", scanners.public(authenticator, access))
+	p.secret = rand.Text()
+	p.scanner = p.requests.guard(scanners.private(face, p.secret))
 	p.first = func(ctx context.Context) error { return ensureAdmin(ctx, c, db, cmd.AdminPassword, audit) }
 	identities := cmd.webIdentities(access, audit)
 	face.Handle("/token", "token", &token.Handler{Issuer: issuer, Access: access, Authenticator: authenticator, Exchange: identities.exchange})
-	api := cmd.ecr(db, reg, eng, access, issuer, keys, identities.sts(keys), site, networks, audit)
+	api := cmd.ecr(db, reg, eng, access, issuer, keys, p.scans, identities.sts(keys), site, networks, audit)
 	face.Handle("/", "ecr", api)
 	face.Handle(ecr.LayersPath+"{digest}", "layer", api.Layers(issuer.VerifyDownload))
 	face.Handle("/.well-known/jwks.json", "keys", http.HandlerFunc(issuer.ServeKeys))
@@ -118,11 +133,15 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	p.garbage = gc.NewSweeper(db, gc.Options{
 		Grace: cmd.GCGrace, TagHistory: cmd.TagHistory, Logger: log, Observe: m.swept, Busy: p.requests.busy,
 	})
+	if p.updater, err = cmd.databaseUpdater(eng, db, log, db.AnyScan); err != nil {
+		return parts{}, err
+	}
 	p.scrub = func(ctx context.Context) error {
 		return eng.Scrub(ctx, engine.ScrubOptions{Every: cmd.scrubEvery(), Rate: cmd.ScrubRate, Observe: m.scrubbed})
 	}
 	m.countJobs(db)
 	m.measureSpace(eng)
+	m.measureDatabases(db)
 	p.expire = func(ctx context.Context, before time.Time) error {
 		return eng.ExpireUploads(ctx, before, false, func(x engine.Expired) {
 			log.Info("abandoned upload removed", "upload", x.ID, "repository", x.Repository, "bytes", x.Bytes)
@@ -137,8 +156,16 @@ type gate struct {
 	mu     sync.Mutex // held while a request comes in and while the gate is shut
 	shut   bool
 	inside sync.WaitGroup
-	count  atomic.Int64 // of those inside
+	count  atomic.Int64 // of those inside whom somebody waits for
+
+	closing chan struct{} // closed when nobody is to wait inside any longer
+	hurried sync.Once
 }
+
+func newGate() *gate { return &gate{closing: make(chan struct{})} }
+
+// hurry has those end who wait inside.
+func (g *gate) hurry() { g.hurried.Do(func() { close(g.closing) }) }
 
 // busy reports whether there are requests under way.
 func (g *gate) busy() bool { return g.count.Load() > 0 }
@@ -150,7 +177,11 @@ func (g *gate) guard(next http.Handler) http.Handler {
 			http.Error(w, "berth is stopping", http.StatusServiceUnavailable)
 			return
 		}
-		defer g.leave()
+		defer g.inside.Done()
+		if !strings.HasPrefix(r.URL.Path, remote.Prefix) { // scanners do little but wait for work
+			g.count.Add(1)
+			defer g.count.Add(-1)
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -162,13 +193,7 @@ func (g *gate) enter() bool {
 		return false
 	}
 	g.inside.Add(1)
-	g.count.Add(1)
 	return true
-}
-
-func (g *gate) leave() {
-	g.count.Add(-1)
-	g.inside.Done()
 }
 
 // close shuts the gate and waits for those inside.

@@ -13,9 +13,10 @@ import (
 	"berth/registry"
 	"berth/registry/ecr"
 	"berth/registry/engine"
+	"berth/scan"
 )
 
-// auditLog writes a line of the log, marked audit=true, for each refusal, each change of
+// auditLog writes a line of the log, marked audit=true, for each refusal, by a gate too, each change of
 // accounts and policies, each session that is given out, each change that a command makes to repositories, images, quotas and
 // what clusters run, and each change through the API of ECR. What is pushed and deleted over /v2/ stands in the lines of the requests.
 type auditLog struct {
@@ -64,6 +65,18 @@ func (a auditLog) refused(ctx context.Context, e *auth.RefusedError) {
 		}
 	}
 	a.write(ctx, "refused", append(attrs, slog.String("reason", e.Error())))
+}
+
+// gated is for [scan.Gated].
+func (a auditLog) gated(ctx context.Context, v scan.Verdict) {
+	a.write(ctx, "refused", []slog.Attr{
+		slog.String("who", auth.PrincipalFrom(ctx).String()),
+		slog.String("action", string(auth.BatchGetImage)),
+		slog.String("repository", string(v.Repository)),
+		slog.String("digest", string(v.Digest)),
+		slog.String("gate", v.Gate.Repository),
+		slog.String("reason", v.Summary()),
+	})
 }
 
 // changed is for [auth.Manager].Changed.

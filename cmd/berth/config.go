@@ -91,6 +91,10 @@ type serveFlags struct {
 	graceFlag   `embed:""`
 	historyFlag `embed:""`
 	limitFlag   `embed:""`
+	scanFlags   `embed:""`
+
+	databaseFlags `embed:""`
+	scannerFlags  `embed:""`
 
 	Addr      string `default:":5000" help:"Address the registry listens on."`
 	AdminAddr string `default:"127.0.0.1:5001" help:"Address of health checks, metrics and profiles, which should stay private; empty for none."`
@@ -157,10 +161,19 @@ func (f serveFlags) check() error {
 	if err := f.placeFlags.check(); err != nil {
 		return err
 	}
+	if err := f.databaseFlags.check(); err != nil {
+		return err
+	}
 	if _, err := f.limit(); err != nil {
 		return err
 	}
+	if err := f.scanFlags.check(); err != nil {
+		return err
+	}
 	if _, err := f.redirect(); err != nil {
+		return err
+	}
+	if err := f.scannerFlags.check(); err != nil {
 		return err
 	}
 	for flag, d := range map[string]time.Duration{

@@ -19,6 +19,7 @@ type doctorCommand struct {
 
 	User      string `placeholder:"NAME" help:"Account that may push, to try pushes through --public-url."`
 	Password  string `placeholder:"PASSWORD" help:"Its password, better given as BERTH_PASSWORD." secret:""`
+	Online    bool   `help:"Also ask registries elsewhere that vulnerability databases are fetched from."`
 	ProbeSize int64  `default:"104857600" help:"Bytes that are pushed through --public-url to see whether a proxy in front limits them; they are not kept."`
 }
 
@@ -40,6 +41,7 @@ func (cmd doctorCommand) Run(ctx context.Context, c console) error {
 	cmd.checkDatabase(ctx, checks)
 	cmd.checkStorage(ctx, checks)
 	cmd.checkPublic(ctx, checks)
+	cmd.checkDatabaseSources(ctx, checks)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -78,7 +80,7 @@ func (cmd doctorCommand) checkDatabase(ctx context.Context, checks *checkup.Chec
 	if path, found := strings.CutPrefix(cmd.database(), "sqlite:"); found && path != "" {
 		folder{name: "database", path: parent(path)}.check(ctx, checks)
 	}
-	meta.Diagnose(ctx, cmd.database(), cmd.DatabaseConnections, checks)
+	meta.Diagnose(ctx, cmd.database(), cmd.DatabaseConnections, cmd.ScanDBMaxAge, checks)
 }
 
 func (cmd doctorCommand) checkStorage(ctx context.Context, checks *checkup.Checks) {

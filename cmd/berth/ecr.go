@@ -19,6 +19,7 @@ import (
 	"berth/registry/ecr"
 	"berth/registry/engine"
 	"berth/registry/oci"
+	"berth/scan"
 	"berth/storage/meta"
 )
 
@@ -98,7 +99,7 @@ func (s *signatures) run(ctx context.Context) {
 
 // ecr makes the face of the API of ECR.
 func (cmd serveCommand) ecr(db *meta.DB, reg registry.Registry, eng *engine.Engine, access *auth.Access, issuer *token.Issuer,
-	keys *signatures, query http.Handler, site site, networks []netip.Prefix, audit auditLog,
+	keys *signatures, scans scan.Scans, query http.Handler, site site, networks []netip.Prefix, audit auditLog,
 ) *ecr.Server {
 	return ecr.New(reg, eng, ecr.Options{
 		Location:     cmd.location(),
@@ -118,6 +119,7 @@ func (cmd serveCommand) ecr(db *meta.DB, reg registry.Registry, eng *engine.Engi
 			return ecr.LayerURL(endpoint, d, t.Text), err
 		},
 		Policies: policyParser{access, db, cmd.location()},
+		Scans:    scans,
 		Query:    query,
 		Changed:  audit.images,
 		ReadOnly: cmd.ReadOnly,

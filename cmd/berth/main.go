@@ -25,7 +25,7 @@ import (
 const (
 	exitFailed  = 1 // the command could not be done
 	exitUsage   = 2 // the command line or the configuration is wrong
-	exitTrouble = 3 // berth fsck has found losses, berth doctor a problem
+	exitTrouble = 3 // berth fsck has found losses, berth doctor a problem, berth scan show --fail-on a finding
 )
 
 // version is set by the linker.
@@ -52,6 +52,7 @@ type commands struct {
 	Policy    policyCommand    `cmd:"" help:"What users, robots and roles may do."`
 	Repo      repoCommand      `cmd:"" help:"Repositories."`
 	Image     imageCommand     `cmd:"" help:"Images, also those that were deleted and can be restored."`
+	Scan      scanCommand      `cmd:"" help:"Vulnerabilities of images."`
 	Tag       tagCommand       `cmd:"" help:"Where tags pointed, and back there."`
 	Cluster   clusterCommand   `cmd:"" help:"What clusters run, for lifecycle policies that keep it."`
 	Usage     usageCommand     `cmd:"" help:"How much room images take, and what deleting some would free."`

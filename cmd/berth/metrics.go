@@ -38,6 +38,7 @@ type metrics struct {
 	reread   prometheus.Counter
 	rotten   prometheus.Counter
 	prunings
+	scanMetrics
 }
 
 func newMetrics() *metrics {
@@ -92,6 +93,8 @@ func newMetrics() *metrics {
 			Name: "berth_uploads_active", Help: "Uploads that bytes are arriving for.",
 		}),
 		prunings: newPrunings(with),
+
+		scanMetrics: newScanMetrics(with),
 	}
 }
 

@@ -3,9 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"berth/registry"
 )
@@ -28,10 +32,39 @@ func (f outputFlag) print(c console, v any, headings []string, rows [][]string) 
 	return w.Flush()
 }
 
+// printJSON writes v for programs. It may be read by people all the same, so that it has no
+// character that a terminal acts on: what JSON leaves as it is, is escaped.
 func printJSON(c console, v any) error {
-	enc := json.NewEncoder(c.out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	var escaped []byte
+	for _, r := range string(b) {
+		if r < 0x7f || unicode.IsPrint(r) {
+			escaped = utf8.AppendRune(escaped, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
+		}
+	}
+	_, err = c.out.Write(append(escaped, '\n'))
+	return err
+}
+
+// printable is a text from a stranger for people to read: what a terminal would act on, or not
+// show, is escaped.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 // count is a number of things.

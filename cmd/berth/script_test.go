@@ -27,6 +27,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"berth/auth/credhelper"
+	"berth/registry"
 	"berth/registry/registrytest"
 	"berth/storage/blob"
 	"berth/storage/blob/s3/s3test"
@@ -43,20 +44,24 @@ func TestMain(m *testing.M) {
 // testscript's own commands they have
 //
 //	ready                      wait until the server on $ADMIN is ready
-//	request METHOD URL [USER:PASSWORD [FILE]]
+//	request METHOD URL [USER:PASSWORD|bearer=TOKEN [FILE [NAME=VALUE]]]
 //	                           print the status, headers and body of the answer;
-//	                           FILE is the body of the request
+//	                           FILE is the body of the request, NAME a header
 //	signal TERM|HUP            send a signal to the server that was started last
 //	job KIND [REASON]          add a job about no object to $BERTH_DATA, which has failed for REASON
+//	scanonpush REPOSITORY      have images that are pushed to it scanned; it is made if need be
 //	certificate NAME FILE KEY  write a certificate for NAME and its key
 //	push REPOSITORY SEED       push the image of a seed to $ADDR, as admin
 //	retag REPOSITORY SEED TAG  put another tag on an image that was pushed
+//	found REPOSITORY SEED ID SEVERITY
+//	                           have a vulnerability be found in an image that was pushed
+//	scanner FILE               do the next scan of the registry in $BERTH_DATA, with the result in FILE
 //	pull REPOSITORY SEED       pull it by its digest and compare every byte
 //	database NAME              set $NAME to the URL of an empty database of a PostgreSQL
 //	let NAME PATTERN           set $NAME to what the group of PATTERN matches in the last stdout
 //	bucket NAME                set $NAME to the URL of an empty bucket of a versitygw
 //
-// and those of [roleCommands].
+// and those of [roleCommands] and [databaseCommands].
 func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("commands come one after the other; the race detector makes them slow and finds nothing")
@@ -68,16 +73,20 @@ func TestScripts(t *testing.T) {
 		"ready":       scriptReady,
 		"request":     scriptRequest,
 		"job":         scriptJob,
+		"scanonpush":  scriptScanOnPush,
 		"certificate": scriptCertificate,
 		"signal":      scriptSignal,
 		"push":        scriptPush,
 		"retag":       scriptRetag,
+		"found":       scriptFound,
+		"scanner":     scriptScanner,
 		"pull":        scriptPull,
 		"let":         scriptLet,
 		"database":    scriptURL(func() string { return postgres().Database(t) }),
 		"bucket":      scriptURL(func() string { return s3().URL(s3().Bucket(t)) }),
 	}
 	roleCommands(t, commands)
+	databaseCommands(t, commands)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
@@ -130,7 +139,7 @@ var scriptClient = &http.Client{
 
 func scriptRequest(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
-		ts.Fatalf("usage: request METHOD URL [USER:PASSWORD [FILE]]")
+		ts.Fatalf("usage: request METHOD URL [USER:PASSWORD|bearer=TOKEN [FILE [NAME=VALUE]]]")
 	}
 	var body io.Reader
 	if len(args) > 3 {
@@ -139,8 +148,16 @@ func scriptRequest(ts *testscript.TestScript, neg bool, args []string) {
 	req, err := http.NewRequest(args[0], args[1], body)
 	ts.Check(err)
 	if len(args) > 2 {
-		user, password, _ := strings.Cut(args[2], ":")
-		req.SetBasicAuth(user, password)
+		if token, ok := strings.CutPrefix(args[2], "bearer="); ok {
+			req.Header.Set("Authorization", "Bearer "+token)
+		} else {
+			user, password, _ := strings.Cut(args[2], ":")
+			req.SetBasicAuth(user, password)
+		}
+	}
+	if len(args) > 4 {
+		name, value, _ := strings.Cut(args[4], "=")
+		req.Header.Set(name, value)
 	}
 	resp, err := scriptClient.Do(req)
 	ts.Check(err)
@@ -250,6 +267,23 @@ func scriptJob(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Check(db.GiveUpJob(ctx, j, args[1]))
 	}
+}
+
+func scriptScanOnPush(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: scanonpush REPOSITORY")
+	}
+	ctx := context.Background()
+	db, err := meta.Open(ctx, "sqlite:"+filepath.Join(ts.MkAbs(ts.Getenv("BERTH_DATA")), "berth.db"), meta.Options{})
+	ts.Check(err)
+	defer func() { ts.Check(db.Close()) }()
+	ts.Check(db.Update(ctx, func(tx *meta.Tx) error {
+		r, _, err := tx.CreateRepository(ctx, registry.Name(args[0]), registry.Settings{})
+		if err != nil {
+			return err
+		}
+		return tx.PutSettings(ctx, r, registry.Settings{ScanOnPush: true})
+	}))
 }
 
 func scriptCertificate(ts *testscript.TestScript, neg bool, args []string) {

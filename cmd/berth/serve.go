@@ -17,6 +17,7 @@ import (
 
 	"berth/auth"
 	"berth/registry"
+	"berth/scan"
 	"berth/storage/blob"
 	"berth/storage/meta"
 )
@@ -70,6 +71,10 @@ type server struct {
 	public  *http.Server
 	private *http.Server // nil without --admin-addr
 	certs   *certificates
+	scanner *scannerListener // nil with --read-only
+
+	scannerPath string        // of the scanner that it runs; empty if it runs none
+	scannerGone chan struct{} // closed when that has ended
 }
 
 func (cmd serveCommand) newServer(ctx context.Context, c console, log *slog.Logger, m *metrics, db *meta.DB) (*server, error) {
@@ -77,7 +82,10 @@ func (cmd serveCommand) newServer(ctx context.Context, c console, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	s := &server{flags: cmd.serveFlags, log: log, parts: p}
+	s := &server{flags: cmd.serveFlags, log: log, parts: p, scannerGone: make(chan struct{})}
+	if s.scannerPath, err = cmd.scannerPath(); err != nil {
+		return nil, err
+	}
 	s.public = &http.Server{
 		Handler: p.handler,
 		// A client that sends its headers a byte at a time is not waited for. Bodies
@@ -114,6 +122,12 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 		}
 		defer admin.Close()
 	}
+	if !s.flags.ReadOnly {
+		if s.scanner, err = listenForScanner(s.parts.scanner, s.parts.secret, s.log); err != nil {
+			return err
+		}
+		defer s.scanner.close()
+	}
 	// The password is shown once, so by a start that nothing stands in the way of.
 	if err := s.parts.first(ctx); err != nil {
 		return err
@@ -138,12 +152,20 @@ func (s *server) run(ctx context.Context, level *slog.LevelVar) error {
 		start("admin", func() error { return s.private.Serve(admin) })
 	}
 	if !s.flags.ReadOnly {
+		start("scanner", s.scanner.serve)
+		start("supervision of the scanner", func() error { s.superviseScanner(ctx); return nil })
+		start("scans", func() error { s.parts.scans.Run(ctx, s.aloneAt("scans")); return nil })
 		start("expiry of uploads", func() error { return s.expireUploads(ctx) })
 		start("garbage collection", func() error { s.parts.garbage.Run(ctx, s.aloneAt("garbage collection")); return nil })
 		if s.flags.scrubEvery() > 0 {
 			start("scrub", func() error { s.scrub(ctx); return nil })
 		}
+		start("trends", func() error {
+			scan.Trends{Store: s.parts.database, Logger: s.log}.Run(ctx, s.aloneAt("trends"))
+			return nil
+		})
 		start("lifecycle policies", func() error { s.parts.pruner.Run(ctx, s.aloneAt("lifecycle policies")); return nil })
+		start("vulnerability databases", func() error { s.parts.updater.Run(ctx, s.aloneAt("vulnerability databases")); return nil })
 		for _, w := range s.parts.jobs {
 			start("jobs", func() error { w.Run(ctx); return nil })
 		}
@@ -193,11 +215,16 @@ func (s *server) tryStorage(ctx context.Context) {
 // drain lets requests come to their end. Uploads that are cut off keep what has
 // arrived.
 func (s *server) drain() {
+	s.parts.requests.hurry()
 	ctx, cancel := context.WithTimeout(context.Background(), s.flags.DrainTimeout)
 	defer cancel()
 	if err := s.public.Shutdown(ctx); err != nil {
 		s.log.Warn("some requests did not end in time and are cut off", "after", s.flags.DrainTimeout)
 		s.public.Close()
+	}
+	if s.scanner != nil {
+		<-s.scannerGone // which takes some seconds at most, to finish the image that it is at
+		s.scanner.close()
 	}
 	s.parts.requests.close() // those cut off still write down how far they came
 	if s.private != nil {

@@ -5,6 +5,7 @@ import (
 
 	"berth/lifecycle"
 	"berth/registry/engine"
+	"berth/scan/vex"
 	"berth/storage/meta"
 	"berth/storage/queue"
 )
@@ -27,5 +28,7 @@ func workers(db *meta.DB, m *metrics, log *slog.Logger, eng *engine.Engine, p *l
 		// Each job of these has the images of a whole repository in memory, and some take long.
 		queue.NewWorker(db, p.Runs(), queue.Options{Logger: log, Observe: m.job, Concurrency: 2}),
 		queue.NewWorker(db, p.Previews(), queue.Options{Logger: log, Observe: m.job, Concurrency: 1}),
+		// A document of 8 MiB takes several times that to read.
+		queue.NewWorker(db, vex.NewReader(db, eng).Jobs(), queue.Options{Logger: log, Observe: m.job, Concurrency: 1}),
 	}
 }

@@ -37,6 +37,9 @@ func TestRefused(t *testing.T) {
 		{"SQLite and PostgreSQL", "single", "database.url=postgres://x@y/z", []string{"empty database.*"}},
 		{"a disk and a bucket", "single", "storage.url=s3://x", []string{"empty storage.*"}},
 
+		{"a scanner of nothing", "minimal", "scanner.enabled=true", []string{"scanner.image.repository is missing", "scanner.existingSecret.name is missing"}},
+		{"a scanner of a path", "minimal", "scanner.registry=https://registry.example.com/berth", []string{"/scanner/registry"}},
+
 		{"a grace too short", "minimal", "terminationGracePeriodSeconds=310", []string{"take 310", "leave it empty"}},
 		{"replicas and autoscaling", "everything", "replicas=3", []string{"leave replicas empty"}},
 		{"more than the most", "everything", "autoscaling.minReplicas=20", []string{"minReplicas is more than"}},

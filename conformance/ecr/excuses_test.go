@@ -15,7 +15,6 @@ var notGiven = []struct{ operations, outcomes, why string }{
 	{"", "BlockedByOrganizationPolicy", "there are no organizations"},
 	{"CreatePullThroughCacheRule DeletePullThroughCacheRule UpdatePullThroughCacheRule ValidatePullThroughCacheRule", success, "there is no pull-through cache"},
 	{"DeleteSigningConfiguration GetSigningConfiguration PutSigningConfiguration", success, "AWS Signer is not to be had"},
-	{"StartImageScan DescribeImageScanFindings", success, "there is no scanner yet"},
 	{"StartReplicationBackfill StopReplicationBackfill DescribeReplicationBackfillResults", success, "berth does not replicate"},
 	{
 		"BatchGetRepositoryScanningConfiguration CreatePullThroughCacheRule CreateRepositoryCreationTemplate DeleteLifecyclePolicy DeletePullThroughCacheRule " +
@@ -33,12 +32,11 @@ var notGiven = []struct{ operations, outcomes, why string }{
 	{"BatchGetImage", "LimitExceeded", "it takes more than 64 MiB of manifests in a request"},
 	{
 		"CreatePullThroughCacheRule CreateRepository CreateRepositoryCreationTemplate DeregisterPullTimeUpdateExclusion ListPullTimeUpdateExclusions " +
-			"PutAccountSetting StartImageScan StartReplicationBackfill",
+			"PutAccountSetting StartReplicationBackfill",
 		"LimitExceeded", "there is no such quota",
 	},
 	{"BatchGetRepositoryScanningConfiguration", "RepositoryNotFound", "it is one of the failures in the answer"},
 	{"UntagResource", "TooManyTags", "taking tags away makes no more of them"},
-	{"StartImageScan", "UnsupportedImageType ImageArchived", "there is no scanner yet"},
 	{"StartReplicationBackfill", "ReplicationBackfillInProgress", "berth does not replicate"},
 	{"StopReplicationBackfill", "ReplicationBackfillInvalidStatus", "berth does not replicate"},
 }

@@ -91,6 +91,9 @@ func (c *call) batchGetImage(ctx context.Context, in *batchGetImageInput) (batch
 		case errors.Is(err, registry.ErrManifestUnknown), err == nil && id.Digest != "" && id.Digest != found.Digest:
 			fail(id, "ImageNotFound", imageNotFound)
 			continue
+		case errors.Is(err, registry.ErrDenied): // by a gate: the caller himself may pull
+			fail(id, "ImageInaccessible", message(err))
+			continue
 		case err != nil:
 			return out, err
 		}
@@ -107,6 +110,10 @@ func (c *call) batchGetImage(ctx context.Context, in *batchGetImageInput) (batch
 		m, err := c.registry.Manifest(ctx, in.RepositoryName, registry.Reference{Digest: found.Digest})
 		if errors.Is(err, registry.ErrManifestUnknown) { // deleted meanwhile
 			fail(id, "ImageNotFound", imageNotFound)
+			continue
+		}
+		if errors.Is(err, registry.ErrDenied) {
+			fail(id, "ImageInaccessible", message(err))
 			continue
 		}
 		if err != nil {

@@ -199,6 +199,27 @@ type imageDetail struct {
 	Status       string         `json:"imageStatus"`
 	ArchivedAt   seconds        `json:"lastArchivedAt,omitzero"`
 	ActivatedAt  seconds        `json:"lastActivatedAt,omitzero"`
+
+	Scan     *scanStatus      `json:"imageScanStatus,omitempty"`
+	Findings *findingsSummary `json:"imageScanFindingsSummary,omitempty"`
+}
+
+// details are those of images of a repository, and how their scans stand.
+func (c *call) details(ctx context.Context, repo registry.Name, images []registry.Image) ([]imageDetail, error) {
+	details := make([]imageDetail, 0, len(images))
+	digests := make([]digest.Digest, 0, len(images))
+	for _, image := range images {
+		details = append(details, c.detail(repo, image))
+		digests = append(digests, image.Digest)
+	}
+	scans, show, err := c.scansOf(ctx, repo, digests)
+	for i := range details {
+		if s, ok := scans[details[i].Digest]; ok {
+			status := show.status(s)
+			details[i].Scan, details[i].Findings = &status, show.summary(s)
+		}
+	}
+	return details, err
 }
 
 func (c *call) detail(repo registry.Name, image registry.Image) imageDetail {
@@ -240,6 +261,7 @@ func (c *call) describeImages(ctx context.Context, in *describeImagesInput) (des
 	out := describeImagesOutput{Details: []imageDetail{}}
 	if in.IDs != nil {
 		seen := map[digest.Digest]bool{}
+		var images []registry.Image
 		for _, id := range in.IDs {
 			image, err := c.image(ctx, in.RepositoryName, id)
 			if err != nil {
@@ -247,10 +269,12 @@ func (c *call) describeImages(ctx context.Context, in *describeImagesInput) (des
 			}
 			if !seen[image.Digest] {
 				seen[image.Digest] = true
-				out.Details = append(out.Details, c.detail(in.RepositoryName, image))
+				images = append(images, image)
 			}
 		}
-		return out, nil
+		var err error
+		out.Details, err = c.details(ctx, in.RepositoryName, images)
+		return out, err
 	}
 	asked := question(string(in.RepositoryName), in.Filter.Tags, in.Filter.Status)
 	var last string
@@ -263,11 +287,9 @@ func (c *call) describeImages(ctx context.Context, in *describeImagesInput) (des
 	if err != nil || in.Filter.activating() {
 		return out, err
 	}
-	for _, image := range page {
-		out.Details = append(out.Details, c.detail(in.RepositoryName, image))
-	}
 	if more {
 		out.NextToken = c.next(asked, string(page[len(page)-1].Digest))
 	}
-	return out, nil
+	out.Details, err = c.details(ctx, in.RepositoryName, page)
+	return out, err
 }

@@ -47,7 +47,7 @@ var operations = map[string]operation{
 	"PutRegistryScanningConfiguration":        change(auth.PutRegistryScanningConfiguration, (*call).putRegistryScanningConfiguration),
 	"GetRegistryScanningConfiguration":        read(auth.GetRegistryScanningConfiguration, (*call).getRegistryScanningConfiguration),
 	"BatchGetRepositoryScanningConfiguration": asking(read(auth.BatchGetRepositoryScanningConfiguration, (*call).batchGetRepositoryScanningConfiguration)),
-	"StartImageScan":                          read(auth.StartImageScan, (*call).startImageScan),
+	"StartImageScan":                          change(auth.StartImageScan, (*call).startImageScan),
 	"DescribeImageScanFindings":               read(auth.DescribeImageScanFindings, (*call).describeImageScanFindings),
 
 	"DescribeRegistry":  read(auth.DescribeRegistry, (*call).describeRegistry),

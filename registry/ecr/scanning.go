@@ -170,30 +170,3 @@ func (c *call) scanningOf(r registry.Repository, configuration scan.Configuratio
 	}
 	return repositoryScanning{c.opts.Location.ARN(r.Name), r.Name, frequency != scan.Manual, frequency, applied}
 }
-
-// startImageScan is there when there is something that scans.
-func (c *call) startImageScan(ctx context.Context, in *imageInput) (struct{}, error) {
-	if _, err := c.image(ctx, in.RepositoryName, *in.ID); err != nil {
-		return struct{}{}, err
-	}
-	return struct{}{}, refusal("Validation", "This feature is disabled: the registry has no scanner")
-}
-
-type findingsInput struct {
-	imageInput
-	pageInput
-}
-
-func (in *findingsInput) validate(k *check) {
-	in.imageInput.validate(k)
-	in.pageInput.validate(k, maxPage, "")
-}
-
-func (c *call) describeImageScanFindings(ctx context.Context, in *findingsInput) (struct{}, error) {
-	image, err := c.image(ctx, in.RepositoryName, *in.ID)
-	if err != nil {
-		return struct{}{}, err
-	}
-	return struct{}{}, refusal("ScanNotFound", "Image scan does not exist for the image with '%s' in the repository with name '%s' in the registry with id '%s'",
-		in.named(image), in.RepositoryName, c.account())
-}

@@ -23,6 +23,7 @@ import (
 
 	"berth/auth"
 	"berth/registry"
+	"berth/scan"
 )
 
 // target is what stands before the name of the operation in X-Amz-Target.
@@ -71,6 +72,9 @@ type Options struct {
 
 	// Policies reads policies before they are kept.
 	Policies PolicyParser
+
+	// Scans are the scans of images; nil if there is nothing that scans.
+	Scans scan.Scans
 
 	// Query answers requests that are not ECR's but STS's, which come to the same place; nil
 	// means that they are answered as what is no operation of ECR.

@@ -38,7 +38,7 @@ type face struct {
 	screen  func(*http.Request) error // nil lets everybody through
 }
 
-func newFace(t *testing.T) *face {
+func newFace(t *testing.T, changed ...func(*ecr.Options)) *face {
 	t.Helper()
 	db, err := meta.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "berth.db"), meta.Options{})
 	if err != nil {
@@ -60,7 +60,7 @@ func newFace(t *testing.T) *face {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Server = ecr.New(f.engine, f.engine, ecr.Options{
+	opts := ecr.Options{
 		Location: location,
 		Authenticate: func(r *http.Request, _ []byte) (auth.Principal, error) {
 			return auth.Principal{Name: r.Header.Get("X-User"), Kind: auth.User}, nil
@@ -85,7 +85,11 @@ func newFace(t *testing.T) *face {
 		Changed: func(_ context.Context, c ecr.Change) {
 			f.changes = append(f.changes, fmt.Sprint(c.Who, " ", c.Action, " ", c.Repository, " ", c.Images, " ", c.Err))
 		},
-	})
+	}
+	for _, change := range changed {
+		change(&opts)
+	}
+	f.Server = ecr.New(f.engine, f.engine, opts)
 	return f
 }
 

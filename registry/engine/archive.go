@@ -30,7 +30,11 @@ func (e *Engine) SetStorageClass(ctx context.Context, repo registry.Name, id reg
 				return registry.ErrManifestReferenced.With("the image belongs to the index %s; archive that", indexes[0])
 			}
 		}
-		if err := setClass(ctx, tx, r, d, class); err != nil {
+		changed, err := setClass(ctx, tx, r, d, class)
+		if err == nil && class == registry.Standard {
+			err = e.scanOnReturn(ctx, tx, r, changed)
+		}
+		if err != nil {
 			return err
 		}
 		image, err = tx.Image(ctx, r, d)
@@ -39,9 +43,9 @@ func (e *Engine) SetStorageClass(ctx context.Context, repo registry.Name, id reg
 	return image, err
 }
 
-// setClass archives or restores an image and what goes with it. What an index that stays
-// lists is not archived.
-func setClass(ctx context.Context, tx *meta.Tx, r meta.Repository, d digest.Digest, class registry.StorageClass) error {
+// setClass archives or restores an image and what goes with it, and says which has changed.
+// What an index that stays lists is not archived.
+func setClass(ctx context.Context, tx *meta.Tx, r meta.Repository, d digest.Digest, class registry.StorageClass) (changed []digest.Digest, err error) {
 	change := tx.ActivateManifest
 	if class == registry.Archive {
 		change = tx.ArchiveManifest
@@ -51,18 +55,22 @@ func setClass(ctx context.Context, tx *meta.Tx, r meta.Repository, d digest.Dige
 		if class == registry.Archive && queue[0] != d {
 			indexes, err := tx.ActiveIndexes(ctx, r, queue[0])
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if len(indexes) > 0 {
 				continue
 			}
 		}
-		if _, err := change(ctx, r, queue[0]); err != nil {
-			return err
+		done, err := change(ctx, r, queue[0])
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			changed = append(changed, queue[0])
 		}
 		dependents, err := tx.Dependents(ctx, r, queue[0])
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, next := range dependents {
 			if !seen[next] {
@@ -71,5 +79,5 @@ func setClass(ctx context.Context, tx *meta.Tx, r meta.Repository, d digest.Dige
 			}
 		}
 	}
-	return nil
+	return changed, nil
 }

@@ -51,6 +51,7 @@ type Engine struct {
 	touchEvery time.Duration // see [touchEvery]
 	pulls      *pulls
 	lossy      *lossy
+	scanning   scanning
 
 	mu   sync.Mutex
 	busy map[registry.UploadID]struct{} // uploads a request of this process is writing to

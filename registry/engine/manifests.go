@@ -114,7 +114,10 @@ func (e *Engine) putManifest(ctx context.Context, repo registry.Name, m registry
 				return err
 			}
 		}
-		return nil
+		if err := noteVEX(ctx, tx, r, m.Digest, content, tags); err != nil {
+			return err
+		}
+		return e.scanOnPush(ctx, tx, r, m.Digest, content)
 	})
 	if err == nil {
 		e.warn(ctx, repo)

@@ -37,8 +37,11 @@ func newPulls() *pulls {
 	return &pulls{pending: map[pull]struct{}{}, written: map[meta.Pulled]time.Time{}}
 }
 
-// note notes a pull.
+// note notes a pull. That of a scanner is none.
 func (p *pulls) note(ctx context.Context, repo registry.Name, d digest.Digest) {
+	if registry.FromScanner(ctx) {
+		return
+	}
 	x := pull{meta.Pulled{Repo: repo, Digest: d}, registry.PullerFrom(ctx)}
 	p.mu.Lock()
 	defer p.mu.Unlock()

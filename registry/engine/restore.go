@@ -235,7 +235,15 @@ func (x *restoration) put(ctx context.Context, image registry.DeletedImage) (bac
 	if err := x.tx.Undelete(ctx, x.repo, id, image); err != nil {
 		return nil, err
 	}
+	if err := noteVEX(ctx, x.tx, x.repo, m.Digest, c, image.Tags); err != nil {
+		return nil, err
+	}
 	x.New = true
+	if image.Class != registry.Archive {
+		if err := x.engine.scanOnPush(ctx, x.tx, x.repo, image.Digest, c); err != nil {
+			return nil, err
+		}
+	}
 	return back, x.tags(ctx, image, id)
 }
 

@@ -20,19 +20,23 @@ const maxTags = 100
 // getManifest is end-3. What was pushed is served as it is, whatever Accept says:
 // every current client takes all types, and a conversion would change the digest.
 func (s *Server) getManifest(w http.ResponseWriter, r *http.Request, q request) error {
+	warnings := &registry.Warnings{}
+	ctx := registry.WithWarnings(r.Context(), warnings)
 	if r.Method == http.MethodHead {
-		d, err := s.registry.StatManifest(r.Context(), q.repo, q.reference)
+		d, err := s.registry.StatManifest(ctx, q.repo, q.reference)
 		if err != nil {
 			return err
 		}
+		writeWarnings(w.Header(), warnings.All())
 		serveContent(w, r, d, absent(d.Size))
 		return nil
 	}
 	by := auth.PrincipalFrom(r.Context()).IdentityARN(s.opts.Location)
-	m, err := s.registry.Manifest(registry.WithPuller(r.Context(), by), q.repo, q.reference)
+	m, err := s.registry.Manifest(registry.WithPuller(ctx, by), q.repo, q.reference)
 	if err != nil {
 		return err
 	}
+	writeWarnings(w.Header(), warnings.All())
 	d := registry.Descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: int64(len(m.Bytes))}
 	serveContent(w, r, d, bytes.NewReader(m.Bytes))
 	return nil

@@ -4,45 +4,18 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"time"
 
 	"berth/auth"
 )
 
 var _ auth.Store = (*DB)(nil)
 
-// generationLife is how long Generation may answer without looking. A change made
-// through this DB is seen at once; one that another process makes, such as the
-// command line beside a running server, after this time at the latest.
-const generationLife = 100 * time.Millisecond
-
 // accountsChanged is what other processes are told.
 const accountsChanged = "accounts"
 
-// generation is the counter of account changes as it was last read.
-type generation struct {
-	value  int64
-	readAt time.Time
-}
-
 // Generation implements [auth.Store]. It is asked at every request, and looking each
 // time would be a fifth of what a HEAD costs.
-func (db *DB) Generation(ctx context.Context) (int64, error) {
-	if g := db.generation.Load(); g != nil && time.Since(g.readAt) < generationLife {
-		return g.value, nil
-	}
-	changes := db.accountChanges.Load()
-	g := &generation{readAt: time.Now()}
-	err := db.run.get(ctx, `SELECT value FROM generations WHERE name = 'accounts'`, nil, &g.value)
-	if err != nil {
-		return 0, err
-	}
-	db.generation.Store(g)
-	if db.accountChanges.Load() != changes {
-		db.generation.Store(nil) // read before the change, stored after it
-	}
-	return g.value, nil
-}
+func (db *DB) Generation(ctx context.Context) (int64, error) { return db.accounts.read(ctx, db.run) }
 
 // Account implements [auth.Store].
 func (db *DB) Account(ctx context.Context, name string) (auth.Account, error) {
@@ -133,7 +106,7 @@ func (db *DB) UpdateAccess(ctx context.Context, change func(*Tx) error) error {
 // accounts, of policies, and of the tags of repositories.
 func (tx *Tx) AccessChanged(ctx context.Context) error {
 	tx.access = true
-	if _, err := tx.exec(ctx, `UPDATE generations SET value = value + 1 WHERE name = 'accounts'`); err != nil {
+	if err := tx.move(ctx, accountsChanged); err != nil {
 		return err
 	}
 	return tx.notify(ctx, accountsChanged)

@@ -1,6 +1,7 @@
 package meta_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
 
 	"berth/auth"
 	"berth/auth/accesskey"
@@ -15,6 +17,9 @@ import (
 	"berth/registry"
 	"berth/registry/engine"
 	"berth/registry/registrytest"
+	"berth/scan"
+	"berth/scan/scantest"
+	"berth/scan/vex"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
 )
@@ -138,12 +143,66 @@ func populate(t *testing.T, db *meta.DB) {
 			return errors.Join(err, tx.AddRunning(ctx, "prod", []registry.ImageRef{{Repository: "team/app1", Digest: alone.Digest}}))
 		}),
 		db.SetQuota(ctx, "team", 1<<30),
+		scanned(ctx, db, "team/app1", registrytest.Recipe{Seed: 1}.Image().Digest),
+		judged(ctx, db, e),
 		db.CreateAccessKey(ctx, accesskey.Key{ID: "AKIA", Account: "ci", Sealed: []byte{1}, CreatedAt: time.Now()}, 1),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// scanned has an image scanned, with a database that is new too.
+func scanned(ctx context.Context, db *meta.DB, repo registry.Name, d digest.Digest) error {
+	database := scan.Database{Kind: scan.Vulnerabilities, Repository: "db", Digest: digest.FromString("db"), Layer: digest.FromString("layer"), UpdatedAt: time.Now()}
+	err := db.Update(ctx, func(tx *meta.Tx) error { return tx.PutVulnerabilityDatabase(ctx, database) })
+	if err == nil {
+		err = db.RequestScans(ctx, repo, []scan.Request{{Digest: d, Kind: scan.ImageManifest, Cause: scan.ByHand}})
+	}
+	if err != nil {
+		return err
+	}
+	j, err := db.LeaseJob(ctx, []string{scan.ScanJob}, time.Minute)
+	if err != nil {
+		return err
+	}
+	return db.EndScan(ctx, j, time.Time{}, scan.Outcome{
+		Status: scan.Complete, Scanner: "s", Inventory: []byte{1}, OS: "o", Packages: 1, Findings: []byte{2},
+		Counts: scan.Counts{scan.High: 1}, Blocking: scan.Blocking{{Severity: scan.High, Number: 1}}, Database: database.Digest, DatabaseAt: database.UpdatedAt,
+	})
+}
+
+// judged has a gate, an exception, a VEX document and a trend.
+func judged(ctx context.Context, db *meta.DB, e *engine.Engine) error {
+	image := registrytest.Recipe{Seed: 2}.Image().Descriptor()
+	doc := document("application/openvex+json", openVEX("fixed", "pkg:oci/app2"), &image)
+	for _, b := range doc.Blobs {
+		if _, err := e.PutBlob(ctx, "team/app2", b.Chunk(), b.Digest); err != nil {
+			return err
+		}
+	}
+	_, err := e.PutManifest(ctx, "team/app2", doc.Manifest, nil)
+	return errors.Join(err,
+		vex.NewReader(db, e).Read(ctx, scan.VEXPayload{Repository: "team/app2", Digest: doc.Digest}),
+		db.PutGate(ctx, scan.Gate{Repository: "*", Mode: scan.Warn, Severity: scan.Low}),
+		addException(ctx, db),
+		scantest.Find(ctx, db, "team/app2", image.Digest, finding("CVE-1", scan.High, "", time.Time{})),
+		updateTrend(ctx, db, "team/app2"))
+}
+
+func addException(ctx context.Context, db *meta.DB) error {
+	_, err := db.AddException(ctx, scan.Exception{Vulnerability: "CVE-9", Repository: "*", Reason: "none"})
+	return err
+}
+
+// updateTrend brings the trend of one repository up to date.
+func updateTrend(ctx context.Context, db *meta.DB, repo registry.Name) error {
+	r, err := db.Repository(ctx, repo)
+	if err == nil {
+		_, err = db.UpdateTrends(ctx, scan.TrendDay(time.Now()), r.ID-1, 1)
+	}
+	return err
 }
 
 // TestCopy takes a registry from one kind of database to the other and back.

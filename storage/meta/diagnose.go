@@ -20,14 +20,14 @@ import (
 )
 
 // Diagnose checks whether the database at rawURL can be used by servers that are each
-// allowed connections, as in [Options]. It changes nothing, and does not bring the
-// schema up to date.
-func Diagnose(ctx context.Context, rawURL string, connections int, checks *checkup.Checks) {
+// allowed connections, as in [Options], and whether the vulnerability databases that it has
+// are older than maxAge. It changes nothing, and does not bring the schema up to date.
+func Diagnose(ctx context.Context, rawURL string, connections int, maxAge time.Duration, checks *checkup.Checks) {
 	switch scheme, rest, _ := strings.Cut(rawURL, ":"); {
 	case scheme == "sqlite" && rest != "":
-		diagnoseSQLite(ctx, rest, checks)
+		diagnoseSQLite(ctx, rest, maxAge, checks)
 	case scheme == "postgres" || scheme == "postgresql":
-		diagnosePostgres(ctx, rawURL, connections, checks)
+		diagnosePostgres(ctx, rawURL, connections, maxAge, checks)
 	default:
 		checks.Do(ctx, "database", func(context.Context) checkup.Finding {
 			return checkup.Bad(fmt.Sprintf("%q is no database that berth knows", Redact(rawURL)), "set --database to sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME")
@@ -36,7 +36,7 @@ func Diagnose(ctx context.Context, rawURL string, connections int, checks *check
 }
 
 // diagnoseSQLite looks into the file; its folder is like any other.
-func diagnoseSQLite(ctx context.Context, path string, checks *checkup.Checks) {
+func diagnoseSQLite(ctx context.Context, path string, maxAge time.Duration, checks *checkup.Checks) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		checks.Do(ctx, "database", func(context.Context) checkup.Finding {
 			return checkup.Fine("%s is not there yet; the first start makes it", path)
@@ -62,6 +62,9 @@ func diagnoseSQLite(ctx context.Context, path string, checks *checkup.Checks) {
 	checks.Do(ctx, "database schema", func(ctx context.Context) checkup.Finding {
 		return schema(ctx, db, "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'")
 	}, "database")
+	checks.Do(ctx, "vulnerability database", func(ctx context.Context) checkup.Finding {
+		return vulnerabilityDatabases(ctx, db, "SELECT count(*) FROM sqlite_master WHERE name = 'database_updates'", maxAge)
+	}, "database schema")
 }
 
 func refusedBySQLite(path string, err error) checkup.Finding {

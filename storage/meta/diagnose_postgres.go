@@ -25,7 +25,7 @@ type postgresExamination struct {
 	db          *sql.DB
 }
 
-func diagnosePostgres(ctx context.Context, rawURL string, connections int, checks *checkup.Checks) {
+func diagnosePostgres(ctx context.Context, rawURL string, connections int, maxAge time.Duration, checks *checkup.Checks) {
 	if connections == 0 {
 		connections = defaultPostgresConnections
 	}
@@ -61,6 +61,9 @@ func diagnosePostgres(ctx context.Context, rawURL string, connections int, check
 		checks.Do(ctx, check.name, check.do, "database")
 	}
 	checks.Do(ctx, "database permissions", x.permissions, "database", "database writable")
+	checks.Do(ctx, "vulnerability database", func(ctx context.Context) checkup.Finding {
+		return vulnerabilityDatabases(ctx, x.db, "SELECT count(*) FROM pg_tables WHERE tablename = 'database_updates' AND schemaname = ANY (current_schemas(false))", maxAge)
+	}, "database schema")
 }
 
 func (x *postgresExamination) server() string {

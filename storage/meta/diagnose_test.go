@@ -19,7 +19,7 @@ import (
 func diagnose(t *testing.T, url string, connections int) map[string]checkup.Finding {
 	t.Helper()
 	var c checkup.Checks
-	meta.Diagnose(t.Context(), url, connections, &c)
+	meta.Diagnose(t.Context(), url, connections, 72*time.Hour, &c)
 	found := map[string]checkup.Finding{}
 	for _, f := range c.All() {
 		t.Logf("%-8s %s: %s", f.Severity, f.Name, f.Seen)

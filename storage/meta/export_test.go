@@ -169,6 +169,11 @@ func (tx *Tx) AddCandidate(ctx context.Context, d digest.Digest, since time.Time
 	return tx.addCandidate(ctx, string(d), micros(since))
 }
 
+// DropScan forgets that somebody wanted an image to be scanned.
+func (tx *Tx) DropScan(ctx context.Context, r Repository, d digest.Digest) error {
+	return tx.dropScan(ctx, r, d)
+}
+
 // Disturb spoils all that is counted.
 func Disturb(ctx context.Context, db *DB) error {
 	return db.Update(ctx, func(tx *Tx) error {
@@ -190,8 +195,13 @@ func Disturb(ctx context.Context, db *DB) error {
 func Uncount(ctx context.Context, db *DB) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		for _, statement := range []string{
+			`DROP TABLE scan_exceptions`, `DROP TABLE scan_gates`, `DROP TABLE vex_documents`, `DROP TABLE scan_trends`,
+			`DROP TABLE scan_trend_states`, `DELETE FROM generations WHERE name = 'scan rules'`,
+			`DROP TABLE scans`, `DROP TABLE scan_reports`, `DROP TABLE scan_inventories`, `DROP TABLE scan_findings`,
+			`DROP TABLE scan_layers`, `DROP TABLE scan_workers`, `DROP TABLE vulnerability_databases`, `DROP INDEX jobs_leased`,
 			`DROP TABLE running_images`, `DROP TABLE clusters`,
 			`DROP TABLE storage_usage`, `DROP TABLE quotas`, `DROP TABLE quota_usage`, `DROP TABLE quota_blobs`,
+			`DROP TABLE database_updates`,
 			`DELETE FROM generations WHERE name = 'quotas'`,
 			`DELETE FROM goose_db_version WHERE version_id >= 10`,
 		} {

@@ -134,7 +134,13 @@ func (db *DB) ExtendJob(ctx context.Context, j queue.Job, d time.Duration) error
 
 // FinishJob implements [queue.Store].
 func (db *DB) FinishJob(ctx context.Context, j queue.Job) error {
-	return db.settle(ctx, `DELETE FROM jobs WHERE id = ? AND lease = ?`, j.ID, j.Lease)
+	return db.UpdateRelaxed(ctx, func(tx *Tx) error { return tx.FinishJob(ctx, j) })
+}
+
+// FinishJob removes a job in the transaction that keeps its result, so that there is neither
+// one without the other. Errors: queue.ErrLeaseLost.
+func (tx *Tx) FinishJob(ctx context.Context, j queue.Job) error {
+	return tx.settle(ctx, `DELETE FROM jobs WHERE id = ? AND lease = ?`, j.ID, j.Lease)
 }
 
 // GiveUpJob implements [queue.Store].
@@ -145,13 +151,15 @@ func (db *DB) GiveUpJob(ctx context.Context, j queue.Job, reason string) error {
 
 // settle changes a job under its lease. What a crash takes back is done once more.
 func (db *DB) settle(ctx context.Context, statement string, args ...any) error {
-	return db.UpdateRelaxed(ctx, func(tx *Tx) error {
-		n, err := tx.exec(ctx, statement, args...)
-		if err == nil && n == 0 {
-			return queue.ErrLeaseLost
-		}
-		return err
-	})
+	return db.UpdateRelaxed(ctx, func(tx *Tx) error { return tx.settle(ctx, statement, args...) })
+}
+
+func (tx *Tx) settle(ctx context.Context, statement string, args ...any) error {
+	n, err := tx.exec(ctx, statement, args...)
+	if err == nil && n == 0 {
+		return queue.ErrLeaseLost
+	}
+	return err
 }
 
 // RetryJob implements [queue.Store].

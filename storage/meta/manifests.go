@@ -215,6 +215,9 @@ func (tx *Tx) DeleteManifest(ctx context.Context, r Repository, d digest.Digest)
 	if err := tx.noteTagsGone(ctx, r, id, d); err != nil {
 		return err
 	}
+	if err := tx.dropScan(ctx, r, d); err != nil {
+		return err
+	}
 	for _, query := range []string{
 		`DELETE FROM tags WHERE manifest_id = ?`,
 		`DELETE FROM manifest_blobs WHERE manifest_id = ?`,
@@ -224,6 +227,9 @@ func (tx *Tx) DeleteManifest(ctx context.Context, r Repository, d digest.Digest)
 		if _, err := tx.exec(ctx, query, id); err != nil {
 			return err
 		}
+	}
+	if err := tx.dropVEX(ctx, r, d); err != nil {
+		return err
 	}
 	slices.Sort(blobs) // as garbage collection takes them
 	for _, b := range blobs {

@@ -26,13 +26,13 @@ import (
 type DB struct {
 	queries // each on its own, outside any transaction
 
-	database       database
-	generation     atomic.Pointer[generation] // nil when it has to be read
-	accountChanges atomic.Int64               // made through this DB, or heard of
-	quotas         atomic.Pointer[quotaSet]   // nil when it has to be read
-	jobs           queue.Bell                 // rung when jobs may be due
-	now            func() time.Time
-	tests          bool // now is not the clock of this machine
+	database  database
+	accounts  generation               // of accounts, policies and what they depend on
+	scanRules generation               // of gates and exceptions
+	quotas    atomic.Pointer[quotaSet] // nil when it has to be read
+	jobs      queue.Bell               // rung when jobs may be due
+	now       func() time.Time
+	tests     bool // now is not the clock of this machine
 }
 
 // Options are the knobs of [Open]. The zero value works.
@@ -63,6 +63,7 @@ func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
 		opts.Observe = func(time.Duration, int) {}
 	}
 	db := &DB{now: opts.Now, tests: opts.Now != nil}
+	db.accounts.name, db.scanRules.name = accountsChanged, scanRulesChanged
 	if opts.Now == nil {
 		opts.Now, db.now = time.Now, time.Now
 	}
@@ -103,8 +104,10 @@ func Redact(rawURL string) string {
 // that words may have been missed.
 func (db *DB) heard(changed string) {
 	if changed == "" || changed == accountsChanged {
-		db.accountChanges.Add(1)
-		db.generation.Store(nil)
+		db.accounts.moved()
+	}
+	if changed == "" || changed == scanRulesChanged {
+		db.scanRules.moved()
 	}
 	if changed == "" || changed == quotasChanged {
 		db.quotas.Store(nil)
@@ -157,7 +160,7 @@ func (db *DB) UpdateRelaxed(ctx context.Context, fn func(*Tx) error) error {
 // of accounts if fn has changed that. A connection that breaks
 // during the commit may have left jobs too.
 func (db *DB) update(ctx context.Context, relaxed bool, fn func(*Tx) error) error {
-	var jobs, access bool
+	var jobs, access, scanRules bool
 	err := db.counted(ctx, func(quotas *quotaSet) error {
 		return db.database.update(ctx, relaxed, func(tx *Tx) error {
 			tx.quotas = quotas
@@ -165,7 +168,7 @@ func (db *DB) update(ctx context.Context, relaxed bool, fn func(*Tx) error) erro
 			if err == nil {
 				err = tx.writeUsage(ctx)
 			}
-			jobs, access = tx.jobs, tx.access
+			jobs, access, scanRules = tx.jobs, tx.access, tx.scanRules
 			return err
 		})
 	})
@@ -174,6 +177,9 @@ func (db *DB) update(ctx context.Context, relaxed bool, fn func(*Tx) error) erro
 	}
 	if access {
 		db.heard(accountsChanged)
+	}
+	if scanRules {
+		db.heard(scanRulesChanged)
 	}
 	return err
 }
@@ -184,6 +190,8 @@ type Tx struct {
 	now    time.Time
 	jobs   bool // have become due through it
 	access bool // has changed through it: who may do what
+
+	scanRules bool // have changed through it
 
 	quotas *quotaSet
 	held   map[string]*quotaHold     // by prefix

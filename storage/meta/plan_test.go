@@ -15,6 +15,9 @@ import (
 	"berth/registry"
 	"berth/registry/engine"
 	"berth/registry/registrytest"
+	"berth/scan"
+	"berth/scan/scantest"
+	"berth/scan/vex"
 	"berth/storage/blob/mem"
 	"berth/storage/meta"
 	"berth/storage/queue"
@@ -29,10 +32,20 @@ var walks = []*regexp.Regexp{
 	// The indexes that hold one manifest, when that is deleted.
 	regexp.MustCompile(`FROM manifest_children e JOIN manifests m ON m.id = e.manifest_id\s+WHERE e.repository_id = \? AND e.digest = \?`),
 	regexp.MustCompile(`FROM blobs WHERE object_key LIKE 'lost:%' LIMIT 1$`), // an index of what is lost
-	regexp.MustCompile(`FROM clusters`),        // a thousand at most
-	regexp.MustCompile(`FROM holds`),           // as many as there are backups
-	regexp.MustCompile(`^SELECT state, count`), // for metrics, and only an index
-	regexp.MustCompile(`FROM quotas`),          // as many as somebody has set
+	regexp.MustCompile(`FROM clusters`),                                        // a thousand at most
+	regexp.MustCompile(`FROM holds`),                                           // as many as there are backups
+	regexp.MustCompile(`^SELECT state, count`),                                 // for metrics, and only an index
+	regexp.MustCompile(`FROM quotas`),                                          // as many as somebody has set
+	regexp.MustCompile(`FROM scan_workers WHERE`),                              // as many as there were within a day
+	regexp.MustCompile(`^SELECT coalesce\(sum\(size\), 0\) FROM scan_layers$`), // once an hour, and only an index
+	regexp.MustCompile(`^SELECT layer_key, size, used_at FROM scan_layers`),    // likewise, from its beginning to a limit
+	regexp.MustCompile(`^SELECT status, database, count`),                      // for berth scan status and metrics, and only an index
+	regexp.MustCompile(`FROM \(SELECT 1 FROM jobs WHERE kind = \? AND state <> 'failed' LIMIT \?\) waiting$`),
+	regexp.MustCompile(`FROM vulnerability_databases`),                  // two at most
+	regexp.MustCompile(`FROM database_updates`),                         // likewise
+	regexp.MustCompile(`^SELECT 1 FROM scans LIMIT 1$`),                 // the first of any
+	regexp.MustCompile(`FROM scan_gates ORDER BY`),                      // as many as somebody has set
+	regexp.MustCompile(`FROM scan_exceptions WHERE expires_at IS NULL`), // all that are in force
 	// What is counted anew, and what fsck compares.
 	regexp.MustCompile(`^SELECT '(bytes of the registry|(unique|shared) bytes of |(bytes|links) under the quota )'`),
 	regexp.MustCompile(`^INSERT INTO quota_(blobs|usage) \([a-z_, ]+\)\s+SELECT`),
@@ -180,6 +193,36 @@ func administer(t *testing.T, db *meta.DB, e *engine.Engine, do func(string, err
 	do("RemoveQuota", e.RemoveQuota(ctx, "kept"))
 }
 
+// rule asks what a gate asks, and what administers it.
+func rule(t *testing.T, db *meta.DB, e *engine.Engine, do func(string, error)) {
+	ctx := t.Context()
+	image := registrytest.Recipe{Seed: 20}.Image()
+	push(t, e, "ruled", registrytest.Recipe{}.Index(image), "v1")
+	on := image.Descriptor()
+	doc := document("application/openvex+json", openVEX("fixed", "pkg:oci/ruled"), &on)
+	push(t, e, "ruled", doc)
+	do("Read", vex.NewReader(db, e).Read(ctx, scan.VEXPayload{Repository: "ruled", Digest: doc.Digest}))
+	_, err := db.VEXDocuments(ctx, "ruled", scan.VEXDocument{}, 10)
+	do("VEXDocuments", err)
+	do("find", scantest.Find(ctx, db, "ruled", image.Digest, finding("CVE-1", scan.High, "", time.Time{})))
+	do("PutGate", db.PutGate(ctx, scan.Gate{Repository: "*", Mode: scan.Block, Severity: scan.High}))
+	x, err := db.AddException(ctx, scan.Exception{Vulnerability: "CVE-1", Repository: "*"})
+	do("AddException", err)
+	for _, ref := range []registry.Reference{{Tag: "v1"}, image.Reference()} {
+		_, err = scan.NewGatekeeper(db, nil).Judge(ctx, "ruled", ref)
+		do("Judge", err)
+	}
+	_, err = db.Exceptions(ctx, 0, 10)
+	do("Exceptions", err)
+	_, err = db.DeleteException(ctx, x.ID)
+	do("DeleteException", err)
+	do("DeleteGate", db.DeleteGate(ctx, "*"))
+	do("UpdateTrends", scan.Trends{Store: db}.Update(ctx))
+	_, err = db.Trend(ctx, "ruled", time.Now())
+	do("Trend", err)
+	do("DeleteRepository", e.DeleteRepository(ctx, "ruled", true))
+}
+
 func everything(t *testing.T, db *meta.DB) {
 	ctx := t.Context()
 	do := func(what string, err error) {
@@ -190,8 +233,11 @@ func everything(t *testing.T, db *meta.DB) {
 	}
 	e := engine.New(db, mem.New(), engine.Options{CreateOnPush: true, MaxSmallBlob: 100, AllowSparse: func(n registry.Name) bool { return n == "sparse" }})
 	administer(t, db, e, do)
+	scanDatabases(t, db, e, do)
 	undo(t, db, e, do)
 	prune(t, db, e, do)
+	rule(t, db, e, do)
+	scanEverything(t, db, e, do)
 	for _, age := range []time.Duration{time.Hour, -time.Hour} {
 		_, err := db.ForgetLifecycle(ctx, age, 10)
 		do("ForgetLifecycle", err)

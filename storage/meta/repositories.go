@@ -259,7 +259,7 @@ func (tx *Tx) DeleteRepository(ctx context.Context, r Repository, limit int) (do
 		return false, nil
 	}
 	tx.forgetUsage(r)
-	if err := errors.Join(tx.dropPreview(ctx, r), tx.dropRun(ctx, r)); err != nil {
+	if err := errors.Join(tx.dropPreview(ctx, r), tx.dropRun(ctx, r), tx.dropTrend(ctx, r)); err != nil {
 		return false, err
 	}
 	_, err = tx.exec(ctx, `DELETE FROM repositories WHERE id = ?`, r.ID)

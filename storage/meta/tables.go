@@ -84,10 +84,19 @@ var tables = []Table{
 		Int, "began_at", Int, "ended_at"), "id"},
 	{"scans", columns(Int, "repository_id", Text, "digest", Text, "cause", Int, "requested_at"), "repository_id, digest"},
 	{"scan_reports", columns(Text, "digest", Text, "status", Text, "reason", Text, "scanner", Text, "os", Int, "packages",
-		Bytes, "inventory", Int, "inventory_at", Bytes, "findings", Text, "counts", Text, "blocking", Text, "database", Int, "database_at",
-		Int, "matched_at", Int, "created_at"), "digest"},
+		Int, "inventory_at", Text, "counts", Text, "blocking", Text, "database", Int, "database_at", Int, "matched_at",
+		Text, "tried", Int, "created_at"), "digest"},
+	{"scan_inventories", columns(Text, "digest", Bytes, "content"), "digest"},
+	{"scan_findings", columns(Text, "digest", Bytes, "content"), "digest"},
 	{"vulnerability_databases", columns(Text, "kind", Text, "repository", Text, "digest", Text, "layer", Int, "schema_version",
 		Int, "updated_at", Int, "next_update", Int, "imported_at", Text, "source"), "kind"},
+	{"scan_exceptions", columns(Int, "id", Text, "vulnerability", Text, "package", Text, "repository", Text, "reason", Text, "author",
+		Int, "created_at", Int, "expires_at"), "id"},
+	{"scan_gates", columns(Text, "repository", Text, "document", Int, "updated_at"), "repository"},
+	{"vex_documents", columns(Int, "repository_id", Text, "digest", Text, "blob", Text, "subject", Text, "tag", Text, "format",
+		Text, "document_id", Text, "author", Int, "issued_at", Int, "read_at", Text, "error", Text, "statements"), "repository_id, digest, blob"},
+	{"scan_trends", columns(Int, "repository_id", Int, "day", Text, "counts"), "repository_id, day"},
+	{"scan_trend_states", columns(Int, "repository_id", Int, "day", Text, "images", Bytes, "base", Bytes, "open"), "repository_id"},
 	{"lifecycle_events", columns(Int, "id", Int, "run_id", Text, "repository", Text, "digest", Text, "tags", Int, "rule", Text, "action",
 		Text, "why", Int, "at"), "id"},
 }
@@ -97,7 +106,9 @@ var notCopied = []string{
 	"uploads", "jobs", "leases", "holds", "generations", "goose_db_version",
 	"storage_usage", "quota_usage", "quota_blobs", // counted anew
 	"lifecycle_previews", "lifecycle_preview_results", // made anew in a moment
-	"scan_layers", // likewise
+	"scan_layers",      // likewise
+	"scan_workers",     // they will be heard of again
+	"database_updates", // likewise
 }
 
 // columns are given as kind, name, kind, name and so on.

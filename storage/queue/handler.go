@@ -85,9 +85,13 @@ func isLater(err error) *later {
 // maxReason is how much of an error is kept, in bytes.
 const maxReason = 1000
 
-// reason is an error as it is kept: of bounded length, and text to every database.
-func reason(err error) string {
-	s := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "\uFFFD"), "\x00", "\uFFFD")
+// reason is an error as it is kept.
+func reason(err error) string { return Reason(err.Error()) }
+
+// Reason is what somebody has said of a job as it is kept: of bounded length, and text to
+// every database.
+func Reason(said string) string {
+	s := strings.ReplaceAll(strings.ToValidUTF8(said, "\uFFFD"), "\x00", "\uFFFD")
 	if len(s) <= maxReason {
 		return s
 	}

@@ -19,6 +19,12 @@ app.kubernetes.io/name: {{ include "berth.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* Pods of the scanner have a name of their own, so that no Service of the registry selects them. */}}
+{{- define "berth.scannerSelector" -}}
+app.kubernetes.io/name: {{ include "berth.name" . }}-scanner
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "berth.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "berth.selector" . }}
@@ -30,11 +36,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "berth.image" -}}
-{{- $tag := .Values.image.tag | default .Chart.AppVersion -}}
-{{- if .Values.image.digest -}}
-{{- if .Values.image.tag -}}{{ .Values.image.repository }}:{{ $tag }}@{{ .Values.image.digest }}{{- else -}}{{ .Values.image.repository }}@{{ .Values.image.digest }}{{- end -}}
+{{ include "berth.imageOf" (dict "image" .Values.image "version" .Chart.AppVersion) }}
+{{- end }}
+
+{{/* The reference of an image, with tag, digest or both. */}}
+{{- define "berth.imageOf" -}}
+{{- $tag := .image.tag | default .version -}}
+{{- if .image.digest -}}
+{{- if .image.tag -}}{{ .image.repository }}:{{ $tag }}@{{ .image.digest }}{{- else -}}{{ .image.repository }}@{{ .image.digest }}{{- end -}}
 {{- else -}}
-{{ .Values.image.repository }}:{{ $tag }}
+{{ .image.repository }}:{{ $tag }}
 {{- end -}}
 {{- end }}
 

@@ -60,6 +60,14 @@
 {{- end -}}
 {{- end -}}
 
+{{- if $v.scanner.enabled -}}
+{{- if not $v.scanner.image.repository -}}
+{{- $e = append $e "scanner.image.repository is missing: name an image of berth-scanner, such as registry.example.com/berth-scanner; target scanner of deploy/Dockerfile builds it" -}}
+{{- end -}}
+{{- if not $v.scanner.existingSecret.name -}}
+{{- $e = append $e "scanner.existingSecret.name is missing: make a robot with berth robot add, and a Secret with its name and secret" -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.admin.password $v.admin.existingSecret.name -}}
 {{- $e = append $e "admin.password and admin.existingSecret.name both give the password: leave one of them empty" -}}
 {{- end -}}

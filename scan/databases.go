@@ -1,0 +1,38 @@
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// ErrDatabaseOlder is of a database that was made before the present one of its kind.
+var ErrDatabaseOlder = errors.New("it is older than the present one")
+
+// OlderDatabase is that error, for people.
+func OlderDatabase(made, present time.Time) error {
+	return fmt.Errorf("the database was made at %s, and the present one at %s: %w",
+		made.UTC().Format(time.RFC3339), present.UTC().Format(time.RFC3339), ErrDatabaseOlder)
+}
+
+// DatabaseUpdate is how it stands with fetching the database of a kind from elsewhere.
+type DatabaseUpdate struct {
+	Kind        DatabaseKind  `json:"kind"`
+	Reference   string        `json:"reference"`            // where it was last asked for
+	Digest      digest.Digest `json:"digest,omitempty"`     // of the manifest that was there the last time that it went well
+	AttemptedAt time.Time     `json:"attemptedAt"`          // the last time
+	SucceededAt time.Time     `json:"succeededAt,omitzero"` // the last time that it went well, whether there was a newer one or not
+	Failures    int           `json:"failures"`             // since then
+	Error       string        `json:"error,omitempty"`      // of the last of them
+}
+
+// late is how long a newer database may let us wait.
+const late = 24 * time.Hour
+
+// Old reports whether a database was made longer ago than maxAge, although a newer one should
+// have come: some are made more seldom than others.
+func (d Database) Old(maxAge time.Duration, now time.Time) bool {
+	return now.Sub(d.UpdatedAt) > maxAge && now.After(d.NextUpdate.Add(late))
+}

@@ -1,0 +1,357 @@
+package remote
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"berth/registry"
+	"berth/scan"
+	"berth/storage/queue"
+)
+
+// clientOf is a client of a server that does what h does.
+func clientOf(t *testing.T, opts ClientOptions, h http.HandlerFunc) *Client {
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	c, err := NewClient(server.URL+"/", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestBase(t *testing.T) {
+	for _, base := range []string{"", "registry.example.com", "ftp://registry.example.com", "https://registry.example.com/path", "https://user:password@registry.example.com", "https://registry.example.com?x=y", "http://"} {
+		if _, err := NewClient(base, ClientOptions{}); err == nil || !strings.Contains(err.Error(), "should look like https://registry.example.com") {
+			t.Errorf("%q: %v", base, err)
+		}
+		if _, err := NewPuller(base, 0); err == nil {
+			t.Errorf("%q is good enough to pull from", base)
+		}
+	}
+}
+
+// TestAnswers has the client understand what the registry says.
+func TestAnswers(t *testing.T) {
+	job := scan.Job{ID: 7, Lease: "secret"}
+	for _, test := range []struct {
+		status  int
+		body    string
+		want    error
+		message string
+	}{
+		{http.StatusUnauthorized, `{"message":"who are you?"}`, registry.ErrUnauthorized, "who are you?"},
+		{http.StatusForbidden, `{"errors":[{"code":"DENIED","message":"not allowed to scan"}]}`, registry.ErrDenied, "not allowed to scan"},
+		{http.StatusConflict, `{"message":"too late"}`, queue.ErrLeaseLost, ""},
+		{http.StatusUnprocessableEntity, `{"message":"this cannot be"}`, nil, "this cannot be"},
+		{http.StatusNotFound, `<html>`, nil, "the registry says 404 Not Found"},
+		{http.StatusRequestEntityTooLarge, ``, nil, "the registry says 413"},
+	} {
+		asked := 0
+		c := clientOf(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
+			asked++
+			w.WriteHeader(test.status)
+			io.WriteString(w, test.body)
+		})
+		err := c.Failure(t.Context(), job, scan.Failure{Reason: "none"})
+		var refused *Refused
+		switch {
+		case test.want != nil && !errors.Is(err, test.want),
+			test.want == nil && (!errors.As(err, &refused) || refused.Status != test.status),
+			!strings.Contains(fmt.Sprint(err), test.message), Away(err):
+			t.Errorf("%d %s: %v", test.status, test.body, err)
+		}
+		if asked != 1 {
+			t.Errorf("%d: it was asked %d times", test.status, asked)
+		}
+	}
+}
+
+// TestRequests looks at what is sent.
+func TestRequests(t *testing.T) {
+	c := clientOf(t, ClientOptions{Authorize: func(r *http.Request) { r.SetBasicAuth("scanner", "password") }}, func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if user != "scanner" || password != "password" {
+			t.Errorf("%s %s comes from %s", r.Method, r.URL, user)
+		}
+		body, _ := io.ReadAll(r.Body)
+		if r.Header.Get("Content-Encoding") == "gzip" {
+			z, err := gzip.NewReader(bytes.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			body, _ = io.ReadAll(z)
+		}
+		switch what := r.Method + " " + r.URL.EscapedPath(); what {
+		case "POST /scanner/lease":
+			w.WriteHeader(http.StatusNoContent)
+		case "POST /scanner/jobs/7/extend":
+			io.WriteString(w, `{"expires":60000000000,"token":"next"}`)
+		case "GET /scanner/jobs/7/inventory":
+			io.WriteString(w, `{"bomFormat":"CycloneDX"}`)
+		case "PUT /scanner/jobs/7/result":
+			if want := `"inventory":{"bomFormat":"CycloneDX"}`; !bytes.Contains(body, []byte(want)) || !bytes.Contains(body, []byte(`"findings":null`)) {
+				t.Errorf("the result is %s", body)
+			}
+			w.WriteHeader(http.StatusNoContent)
+		case "POST /scanner/layers/missing":
+			if string(body) != `{"keys":["sha256:a","sha256:b"]}` {
+				t.Errorf("keys are %s", body)
+			}
+			io.WriteString(w, `{"keys":["sha256:b"]}`)
+		case "GET /scanner/layers/sha256:a":
+			io.WriteString(w, "what is kept")
+		case "GET /scanner/layers/sha256:b":
+			w.WriteHeader(http.StatusNotFound)
+		case "PUT /scanner/layers/sha256:b":
+			if string(body) != "what was found" {
+				t.Errorf("a layer is %s", body)
+			}
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			t.Errorf("it asks for %s", what)
+			w.WriteHeader(http.StatusNotFound)
+		}
+		if strings.Contains(r.URL.Path, "/jobs/") && r.Header.Get(LeaseHeader) != "secret" {
+			t.Errorf("%s %s does not show the lease", r.Method, r.URL)
+		}
+	})
+	ctx, job := t.Context(), scan.Job{ID: 7, Lease: "secret"}
+	if _, ok, err := c.Lease(ctx, scan.LeaseRequest{}); ok || err != nil {
+		t.Errorf("there is a job: %t, %v", ok, err)
+	}
+	if e, err := c.Extend(ctx, job); e != (Extension{Expires: time.Minute, Token: "next"}) || err != nil {
+		t.Errorf("the lease is extended by %+v, %v", e, err)
+	}
+	inventory, err := c.Inventory(ctx, job)
+	if err != nil {
+		t.Error(err)
+	}
+	if err := c.Result(ctx, job, scan.Result{Inventory: inventory}); err != nil {
+		t.Error(err)
+	}
+	if missing, err := c.Missing(ctx, []string{"sha256:a", "sha256:b"}); len(missing) != 1 || missing[0] != "sha256:b" || err != nil {
+		t.Errorf("missing are %q, %v", missing, err)
+	}
+	if kept, err := c.Layer(ctx, "sha256:a"); string(kept) != "what is kept" || err != nil {
+		t.Errorf("kept is %q, %v", kept, err)
+	}
+	if _, err := c.Layer(ctx, "sha256:b"); !errors.Is(err, registry.ErrBlobUnknown) {
+		t.Errorf("of a layer nothing is kept of: %v", err)
+	}
+	if err := c.PutLayer(ctx, "sha256:b", []byte("what was found")); err != nil {
+		t.Error(err)
+	}
+	if err := c.PutLayer(ctx, "sha256:b", make([]byte, scan.MaxLayer+1)); err == nil {
+		t.Error("too much is kept of a layer")
+	}
+}
+
+// TestRetry has the registry be away for a while, and for longer than one waits.
+func TestRetry(t *testing.T) {
+	var asked atomic.Int64
+	flaky := func(w http.ResponseWriter, r *http.Request) {
+		switch asked.Add(1) {
+		case 1:
+			w.WriteHeader(http.StatusBadGateway)
+		case 2:
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 3:
+			panic(http.ErrAbortHandler)
+		case 4:
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, `{"keys":[`) // and there it breaks off
+		default:
+			io.WriteString(w, `{"keys":["a"]}`)
+		}
+	}
+	c := clientOf(t, ClientOptions{}, flaky)
+	began := time.Now()
+	if keys, err := c.Missing(t.Context(), []string{"a"}); len(keys) != 1 || err != nil {
+		t.Errorf("missing are %q, %v", keys, err)
+	}
+	if asked.Load() != 5 || time.Since(began) < time.Second {
+		t.Errorf("it was asked %d times within %s", asked.Load(), time.Since(began))
+	}
+
+	c = clientOf(t, ClientOptions{Patience: 300 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	if _, err := c.Databases(t.Context()); !Away(err) || !strings.Contains(err.Error(), "503") {
+		t.Errorf("the error is %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	c = clientOf(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // or the server does not notice that the client goes away
+		<-r.Context().Done()
+	})
+	began = time.Now()
+	if _, _, err := c.Lease(ctx, scan.LeaseRequest{Wait: time.Minute}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+}
+
+// TestLimits has the registry answer with more than it should.
+func TestClientLimits(t *testing.T) {
+	c := clientOf(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 2<<20)) })
+	if _, err := c.Databases(t.Context()); err == nil || !strings.Contains(err.Error(), "more than 1048576 bytes") {
+		t.Errorf("the error is %v", err)
+	}
+	c = clientOf(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") })
+	if _, err := c.Databases(t.Context()); err == nil || !strings.Contains(err.Error(), "does not answer as a registry of berth does") {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := c.Inventory(t.Context(), scan.Job{}); err == nil || !strings.Contains(err.Error(), "is not JSON") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// pullerOf is a puller from a server that does what h does.
+func pullerOf(t *testing.T, patience time.Duration, h http.HandlerFunc) *Puller {
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	p, err := NewPuller(server.URL, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.SetToken("token")
+	return p
+}
+
+func read(p *Puller, d digest.Digest) ([]byte, error) {
+	b, err := p.Blob(context.Background(), "team/app", d)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	return io.ReadAll(b)
+}
+
+// TestBlobGoesOn has a blob break off after some bytes, again and again.
+func TestBlobGoesOn(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789"), 100_000)
+	d := digest.FromBytes(content)
+	asked := 0
+	p := pullerOf(t, 0, func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if r.Header.Get("Authorization") != "Bearer token" || r.URL.Path != "/v2/team/app/blobs/"+d.String() {
+			t.Errorf("it asks for %s as %s", r.URL, r.Header.Get("Authorization"))
+		}
+		if asked == 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		http.ServeContent(&cutWriter{ResponseWriter: w, left: 300_000}, r, "", time.Time{}, bytes.NewReader(content))
+	})
+	got, err := read(p, d)
+	if err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if asked != 5 {
+		t.Errorf("it was asked %d times", asked)
+	}
+	if err := p.Failed(); err != nil {
+		t.Errorf("what came right in the end has failed: %v", err)
+	}
+}
+
+// cutWriter breaks off after so many bytes.
+type cutWriter struct {
+	http.ResponseWriter
+	left int
+}
+
+func (w *cutWriter) Write(b []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(b[:min(len(b), w.left)])
+	w.left -= n
+	if w.left == 0 {
+		w.ResponseWriter.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	return n, err
+}
+
+// TestBlobBad has the registry not give what it should.
+func TestBlobBad(t *testing.T) {
+	content := []byte("what it is")
+	d := digest.FromBytes(content)
+	for name, test := range map[string]struct {
+		serve http.HandlerFunc
+		want  string
+	}{
+		"other bytes":  {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "what it is not") }, "are not those of the blob"},
+		"fewer bytes":  {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "what") }, "are not those of the blob"},
+		"nothing":      {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotFound) }, "is not in the repository team/app any more"},
+		"unauthorized": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, "does not accept the credentials"},
+		"gate": {func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			io.WriteString(w, `{"errors":[{"code":"DENIED","message":"blocked"}]}`)
+		}, "blocked"},
+		"away": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "cannot be reached"},
+		"breaks off and knows no ranges": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+			io.WriteString(w, "what")
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}, "does not know ranges"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := pullerOf(t, 300*time.Millisecond, test.serve)
+			_, err := read(p, d)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("the error is %v", err)
+			}
+			if p.Failed() == nil {
+				t.Error("it is not remembered that it failed")
+			}
+			if p.Failed() != nil {
+				t.Error("it is remembered for ever")
+			}
+		})
+	}
+	p := pullerOf(t, 0, func(w http.ResponseWriter, r *http.Request) { t.Errorf("it asks for %s", r.URL) })
+	if _, err := read(p, "sha256:../../etc/passwd"); err == nil {
+		t.Error("something is pulled that is no digest")
+	}
+}
+
+func TestManifest(t *testing.T) {
+	content := []byte(`{"schemaVersion":2}`)
+	d := digest.FromBytes(content)
+	p := pullerOf(t, 300*time.Millisecond, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v2/team/app/manifests/" + d.String():
+			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+			w.Write(content)
+		case "/v2/team/liar/manifests/" + d.String():
+			io.WriteString(w, `{"schemaVersion":1}`)
+		case "/v2/team/large/manifests/" + d.String():
+			w.Write(make([]byte, maxManifest+1))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})
+	got, mediaType, err := p.Manifest(t.Context(), "team/app", d)
+	if !bytes.Equal(got, content) || mediaType != "application/vnd.oci.image.manifest.v1+json" || err != nil {
+		t.Errorf("%s, %s, %v", got, mediaType, err)
+	}
+	for repo, want := range map[registry.Name]string{"team/liar": "is not " + d.String(), "team/large": "larger than 4 MiB", "team/none": "is not in the repository team/none any more"} {
+		if _, _, err := p.Manifest(t.Context(), repo, d); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", repo, err)
+		}
+	}
+}

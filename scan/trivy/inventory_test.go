@@ -353,8 +353,8 @@ func TestLimits(t *testing.T) {
 		layers         []blob
 		want           string
 	}{
-		{"bytes", 10 << 20, 1000, []blob{gzipBlob(t, make([]byte, 6<<20)), gzipBlob(t, make([]byte, 7<<20))}, "the layers of the image unpack to more than 10MiB"},
-		{"bytes in zstd", 10 << 20, 1000, []blob{{ocispec.MediaTypeImageLayerZstd, zstandard(t, make([]byte, 200<<20)), "sha256:" + digest.Digest(strings.Repeat("0", 64))}}, "the layers of the image unpack to more than 10MiB"},
+		{"bytes", 10 << 20, 1000, []blob{gzipBlob(t, make([]byte, 6<<20)), gzipBlob(t, make([]byte, 7<<20))}, "the layers of the image unpack to more than 10.0 MiB"},
+		{"bytes in zstd", 10 << 20, 1000, []blob{{ocispec.MediaTypeImageLayerZstd, zstandard(t, make([]byte, 200<<20)), "sha256:" + digest.Digest(strings.Repeat("0", 64))}}, "the layers of the image unpack to more than 10.0 MiB"},
 		{"entries", 100 << 20, 1000, []blob{gzipLayer(t, many[:900]...), gzipLayer(t, many[:901]...)}, "the layers of the image have more than 1000 files, folders and links"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

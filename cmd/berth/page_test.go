@@ -7,8 +7,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"berth/scan"
+	"berth/scan/vex"
 )
 
 // page is documentation with commands in it.
@@ -21,22 +26,22 @@ var elsewhere = []struct{ command, file, proof string }{
 	{"make build scanner", "../../Makefile", `(?m)^scanner: `},
 	{"bin/berth serve", "testdata/supervision.txtar", `exec berth serve`},
 	{"berth scan db update", "testdata/scandb.txtar", `exec berth scan db update --scan-db`},
-	{"berth scan db import trivy-db", scanScript, `berth scan db import`},
+	{"berth scan db import trivy-db", scanScript, `exec oras copy .*--to-oci-layout(?s:.*)scan db import layout`},
 	{"berth scan db import trivy-java-db", "testdata/scandb.txtar", `exec berth scan db import java.tar.gz`},
 	{"berth doctor --online", "testdata/scandb.txtar", `exec berth doctor .*--online`},
 	{"berth-scanner --registry", "../berth-scanner/main_test.go", `--registry`},
-	{"docker push", scanScript, `docker push`},
-	{"aws ecr create-repository", "../../conformance/clients/testdata/aws.txtar", `ecr create-repository .*--image-scanning-configuration scanOnPush=true`},
-	{"aws ecr put-image-scanning-configuration", scanScript, `ecr put-image-scanning-configuration|--image-scanning-configuration scanOnPush=true`},
-	{"aws ecr put-registry-scanning-configuration", "../../registry/ecr/scanning_test.go", `"PutRegistryScanningConfiguration"`},
-	{"aws ecr batch-get-repository-scanning-configuration", "../../registry/ecr/scanning_test.go", `"BatchGetRepositoryScanningConfiguration"`},
-	{"aws ecr wait image-scan-complete", scanScript, `ecr wait image-scan-complete`},
-	{"aws ecr describe-image-scan-findings", scanScript, `ecr describe-image-scan-findings`},
-	{"oras copy --to-oci-layout", scanScript, `oras (copy|cp) .*--to-oci-layout`},
+	{"docker push", scanScript, `exec docker push`},
+	{"aws ecr create-repository", scanScript, `\$ECR create-repository .* --image-scanning-configuration scanOnPush=true`},
+	{"aws ecr put-image-scanning-configuration", "../../conformance/ecr/repositories_test.go", `PutImageScanningConfiguration`},
+	{"aws ecr put-registry-scanning-configuration", "../../conformance/ecr/settings_test.go", `PutRegistryScanningConfiguration`},
+	{"aws ecr batch-get-repository-scanning-configuration", "../../conformance/ecr/settings_test.go", `BatchGetRepositoryScanningConfiguration`},
+	{"aws ecr wait image-scan-complete", scanScript, `\$ECR wait image-scan-complete`},
+	{"aws ecr describe-image-scan-findings", scanScript, `\$ECR describe-image-scan-findings`},
+	{"oras copy --to-oci-layout", scanScript, `exec oras copy .*--to-oci-layout`},
 	{"oras copy --from-oci-layout", "testdata/scandb.txtar", `--from-repository ops/trivy-db:2`},
 	{"tar cf", "testdata/scandb.txtar", `exec berth scan db import`},
-	{"oras attach", "testdata/gates.txtar", `exec berth scan vex list`},
-	{"cosign attest", scanScript, `cosign attest|oras attach`},
+	{"oras attach", scanScript, `exec oras attach .*--artifact-type application/vnd.openvex\+json`},
+	{"cosign attest", scanScript, `exec cosign attest .*--type openvex --predicate`},
 }
 
 // scanScript has docker, aws and oras meet a real scanner.
@@ -57,6 +62,7 @@ func TestPage(t *testing.T) {
 	if commands < 25 {
 		t.Errorf("%d commands are not the page", commands)
 	}
+	checkVEX(t, string(text))
 	prelude, err := os.ReadFile("testdata/page/prelude.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -149,4 +155,27 @@ func patternOf(output []string) string {
 		output[i] = regexp.MustCompile(` {2,}`).ReplaceAllString(line, " +") + " *"
 	}
 	return `(?s:\A)` + strings.Join(output, `\n`) + `\n(?s:\z)`
+}
+
+// checkVEX sees that the VEX document of a page takes a finding out of its image, and nothing else.
+func checkVEX(t *testing.T, text string) {
+	_, after, _ := strings.Cut(text, "```json\n")
+	document, _, _ := strings.Cut(after, "```\n")
+	parsed, err := vex.Parse([]byte(document), func(string, string) bool { return false })
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, document)
+	}
+	finding := func(id, pkg, purl string) scan.Finding {
+		return scan.Finding{ID: id, Package: scan.Package{Name: pkg, PURL: purl}}
+	}
+	left, out, _ := scan.Exclusions{
+		Repository: "team/app", Digest: digest.FromString("image"), Documents: []scan.VEXDocument{parsed},
+	}.Apply([]scan.Finding{
+		finding("CVE-2021-23337", "lodash", "pkg:npm/lodash@4.17.4"),
+		finding("CVE-2021-23337", "lodash.template", "pkg:npm/lodash.template@4.5.0"),
+		finding("CVE-2024-6119", "libssl3", "pkg:apk/alpine/libssl3@3.3.1-r0"),
+	}, time.Now())
+	if len(left) != 2 || len(out) != 1 || out[0].Package.Name != "lodash" {
+		t.Errorf("left are %v, and out are %v", left, out)
+	}
 }

@@ -47,6 +47,26 @@ const (
 	gcBeside   metric = "blobs collected beside the pushes"
 	gcPruned   metric = "images pruned beside the pushes"
 
+	// Of scans only.
+	scanFirst       metric = "start of berth to the first findings, s"
+	scanCold        metric = "Debian, pushed to found, s"
+	scanSmall       metric = "a small layer on it, pushed to found, s"
+	scanFindings    metric = "findings of the Debian"
+	scanMany        metric = "images scanned per second, a small layer each"
+	scanMatch       metric = "inventories matched with a new database, s"
+	scanMatched     metric = "inventories that were matched"
+	scanReads       metric = "blobs read meanwhile, but for the database"
+	scanIdlePush    metric = "push of a small image without: p99, ms"
+	scanBusyPush    metric = "push of a small image beside a scan: p99, ms"
+	scanSlowerPush  metric = "beside : without, push p99"
+	scanIdlePull    metric = "pull of an image without: p99, ms"
+	scanBusyPull    metric = "pull of an image beside a scan: p99, ms"
+	scanSlowerPull  metric = "beside : without, pull p99"
+	scanBeside      metric = "Debians scanned beside the pushes and pulls"
+	scannerMemory   metric = "peak memory of the scanner, MiB"
+	scanEngineSpace metric = "peak memory of its engine, MiB"
+	scanMemory      metric = "peak memory of both, MB"
+
 	// Of a crowd only.
 	crowdDone    metric = "pushes that ended well"
 	crowdRetries metric = "pushes begun again after a 503"

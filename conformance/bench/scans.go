@@ -152,6 +152,7 @@ func (s *scanning) image(next func(serial int) (layer, error), on ...layer) (ima
 // pushToFindings measures a Debian that no scanner has seen, and a small layer on it.
 func (s *scanning) pushToFindings(ctx context.Context) error {
 	var base layer
+	used := scannerCPU(s.running.pid)
 	took, findings, err := s.scan(ctx, func(n int) (_ layer, err error) {
 		base, err = s.base.unseen(n)
 		return base, err
@@ -161,11 +162,14 @@ func (s *scanning) pushToFindings(ctx context.Context) error {
 	}
 	s.figures.add(scanCold, took.Seconds())
 	s.figures.add(scanFindings, float64(findings))
+	s.figures.add(scanColdCPU, (scannerCPU(s.running.pid) - used).Seconds())
+	used = scannerCPU(s.running.pid)
 	took, more, err := s.scan(ctx, addition, base)
 	if err == nil && more < findings {
 		err = fmt.Errorf("an image on a Debian has %d findings and the Debian %d", more, findings)
 	}
 	s.figures.add(scanSmall, took.Seconds())
+	s.figures.add(scanSmallCPU, (scannerCPU(s.running.pid) - used).Seconds())
 	return err
 }
 
@@ -204,6 +208,7 @@ func (s *scanning) match(ctx context.Context, images int, database string) error
 		return err
 	}
 	progress("all of them with another database")
+	used := scannerCPU(s.running.pid)
 	begun = time.Now()
 	if _, err := s.running.command(ctx, "scan", "db", "import", database); err != nil {
 		return err
@@ -214,6 +219,7 @@ func (s *scanning) match(ctx context.Context, images int, database string) error
 	}
 	// There are some more of them than images: those of the rounds.
 	s.figures.add(scanMatch, time.Since(begun).Seconds())
+	s.figures.add(scanMatchCPU, (scannerCPU(s.running.pid) - used).Seconds())
 	s.figures.add(scanMatched, float64(before.Current))
 	since, err := s.running.blobReads(ctx)
 	s.figures.add(scanReads, since-read-1)
@@ -226,10 +232,13 @@ func scanBudgets(inventories int) []budget {
 		{metric: scanFirst, digits: 1},
 		{metric: scanCold, digits: 2, rule: atMost(3)},
 		{metric: scanSmall, digits: 2, rule: atMost(1)},
+		{metric: scanColdCPU, digits: 2},
+		{metric: scanSmallCPU, digits: 2},
 		{metric: scanFindings},
 		{metric: scanMany, digits: 1},
 		{metric: scanMatched, rule: atLeast(float64(inventories))},
 		{metric: scanMatch, digits: 1, rule: atMost(60)},
+		{metric: scanMatchCPU, digits: 1},
 		{metric: scanReads, rule: atMost(0)},
 		{metric: scanIdlePush, digits: 2},
 		{metric: scanBusyPush, digits: 2},

@@ -178,6 +178,18 @@ func (d *descendants) watch(ctx context.Context, berth int) {
 	}
 }
 
+// scannerCPU is the CPU time that the scanner and its engines have used so far.
+func scannerCPU(berth int) (total time.Duration) {
+	for _, scanner := range children(berth) {
+		for _, pid := range append(children(scanner), scanner) {
+			if t, err := cpuTime(pid); err == nil { // else it has just ended
+				total += t
+			}
+		}
+	}
+	return total
+}
+
 func (d *descendants) see(pid int, most *float64) {
 	if v, err := memory(pid, "VmHWM"); err == nil { // else it has just ended
 		d.mu.Lock()

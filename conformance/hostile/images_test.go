@@ -39,7 +39,7 @@ Version: 5.36.0-7
 
 // system is a layer with an operating system that can be scanned.
 func system(t *testing.T) layer {
-	return zipped(t, piece{files(t, "etc/os-release", osRelease, "var/lib/dpkg/status", status), 1})
+	return zipped(t, piece{files(t, "etc/debian_version", "12.5\n", "etc/os-release", osRelease, "var/lib/dpkg/status", status), 1})
 }
 
 // one wraps a layer that needs no others.
@@ -139,7 +139,7 @@ var hostile = []hostileImage{
 		}), 1})
 	})},
 	{tag: "damaged-databases", complete: true, reason: `.`, layers: one(func(t *testing.T) layer {
-		return zipped(t, piece{files(t, "etc/os-release", osRelease,
+		return zipped(t, piece{files(t, "etc/debian_version", "12.5\n",
 			"var/lib/dpkg/status", "Package: bash\nVersion\x00: 1\n\n\n:::\nPackage:\n"+strings.Repeat("Depends: a, ", 100_000),
 			"var/lib/rpm/rpmdb.sqlite", "SQLite format 3\x00"+strings.Repeat("\xff\x00", 10_000),
 			"var/lib/rpm/Packages", strings.Repeat("\x61\x15\x06\x00", 10_000),

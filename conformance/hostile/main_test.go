@@ -47,8 +47,13 @@ func start(t *testing.T, args ...string) *world {
 		if err := w.Stop(); err != nil {
 			t.Error(err)
 		}
-		if log, err := os.ReadFile(filepath.Join(work, "berth.log")); err == nil && t.Failed() {
-			t.Logf("the log of berth ends:\n%s", log[max(0, len(log)-8000):])
+		if !t.Failed() {
+			return
+		}
+		for line := range strings.Lines(string(read(t, filepath.Join(work, "berth.log")))) {
+			if !strings.Contains(line, `"msg":"request"`) {
+				t.Log(strings.TrimSpace(line))
+			}
 		}
 	})
 	var key struct{ AccessKeyID, SecretAccessKey string }

@@ -32,7 +32,7 @@ var fixtures struct {
 	helloAMD64 string // a static program
 	helloARM64 string
 
-	// Folders of vulnerability databases: of an hour ago, and of today with one more vulnerability.
+	// Folders of vulnerability databases, if this registry can get any; the newer one knows of one vulnerability more.
 	vulnerabilities, newer string
 }
 
@@ -94,7 +94,7 @@ func prepare(work string) error {
 			return err
 		}
 	}
-	return prepareDatabases(work)
+	return nil
 }
 
 // connect points target at the registry that the environment names, or at a berth started for the occasion.
@@ -112,6 +112,9 @@ func connect(work string) (stop func() error, err error) {
 	}
 	scanner, err := findScanner()
 	if err != nil {
+		return nil, err
+	}
+	if err := prepareDatabases(work); err != nil {
 		return nil, err
 	}
 	// docker runs its helper by this name.

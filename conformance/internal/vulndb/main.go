@@ -46,7 +46,7 @@ func write(dir, updated string, files []string) error {
 	}
 	own, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "integration/testdata/fixtures/db/*.yaml"))
 	if err != nil || len(own) == 0 {
-		return fmt.Errorf("Trivy has no fixtures in %s: run go mod download github.com/aquasecurity/trivy (%w)", out, err)
+		return fmt.Errorf("no fixtures of Trivy are in %q: run go mod download github.com/aquasecurity/trivy", out)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

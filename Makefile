@@ -34,6 +34,11 @@ run: build ## serve the folder ./berth-data on port 5000
 test: ## run the tests
 	go test ./...
 
+# Those of what has Trivy in it; go test ./... leaves them out.
+.PHONY: test-scanner
+test-scanner: ## run the tests of the scanner, with Trivy in it
+	GOEXPERIMENT=jsonv2 CGO_ENABLED=0 go test -vet=off ./scan/trivy/... ./cmd/berth-scanner/...
+
 .PHONY: race
 race: ## run the tests with the race detector, but for those in which nothing happens at once
 	go test -race -short -timeout 20m ./auth/... ./cmd/... ./lifecycle/... ./registry/... ./storage/...
@@ -75,7 +80,7 @@ chart: build ## render the Helm chart and check what comes out
 	cd conformance/chart && BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 ./...
 
 .PHONY: e2e
-e2e: build ## drive berth with docker, podman, skopeo, containerd, helm, cosign and others
+e2e: build scanner ## drive berth with docker, podman, skopeo, containerd, helm, cosign and others
 	conformance/clients/install.sh
 	cd conformance/clients && BERTH_E2E=1 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -timeout 20m
 	cd conformance/clients && BERTH_E2E=1 BERTH_E2E_REPLICAS=3 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -timeout 20m
@@ -92,6 +97,10 @@ chaos: build ## have S3 and PostgreSQL fail in many ways under three replicas
 .PHONY: chaos-smoke
 chaos-smoke: build ## half of that, and with shorter faults
 	go run ./conformance/chaos -berth $(BERTH) -quick
+
+.PHONY: hostile
+hostile: build scanner ## scan images that want to do harm, and kill the scanner at random moments
+	cd conformance/hostile && BERTH_HOSTILE=1 BERTH_BIN=$(CURDIR)/$(BERTH) BERTH_SCANNER_BIN=$(CURDIR)/$(SCANNER) go test -count=1 -timeout 30m
 
 .PHONY: bench
 bench: build ## measure berth beside CNCF Distribution and a bare loop, on a disk and on S3 and PostgreSQL
@@ -112,13 +121,18 @@ bench-garbage: build ## measure garbage collection, and pushes beside it
 	go run ./conformance/bench -berth $(BERTH) -garbage 100000
 	go run ./conformance/bench -berth $(BERTH) -garbage 30000 -s3
 
+.PHONY: bench-scans
+bench-scans: build scanner ## measure scans, and pushes and pulls beside them
+	go run ./conformance/bench -berth $(BERTH) -scanner $(SCANNER) -scans
+
 .PHONY: bench-smoke
-bench-smoke: build ## see in two minutes that the benchmarks run; their figures are not to be quoted
+bench-smoke: build scanner ## see in two minutes that the benchmarks run; their figures are not to be quoted
 	for s3 in '' -s3; do \
 		go run ./conformance/bench -berth $(BERTH) -quick $$s3 && \
 		go run ./conformance/bench -berth $(BERTH) -quick -growth 600,1200 $$s3 && \
 		go run ./conformance/bench -berth $(BERTH) -quick -crowd 20 $$s3 && \
-		go run ./conformance/bench -berth $(BERTH) -quick -garbage 10000 $$s3 || exit 1; \
+		go run ./conformance/bench -berth $(BERTH) -quick -garbage 10000 $$s3 && \
+		go run ./conformance/bench -berth $(BERTH) -scanner $(SCANNER) -quick -scans $$s3 || exit 1; \
 	done
 
 .PHONY: vulncheck

@@ -54,7 +54,9 @@ func checkNames(t *testing.T, r release) {
 			}
 		}
 	}
-	checkLabels(t, "the pod", r.pod(t).Labels)
+	for _, d := range all[*appsv1.Deployment](r) {
+		checkLabels(t, "the pod of "+d.Name, d.Spec.Template.Labels)
+	}
 }
 
 func checkLabels(t *testing.T, of string, set map[string]string) {

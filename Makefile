@@ -34,6 +34,11 @@ run: build ## serve the folder ./berth-data on port 5000
 test: ## run the tests
 	go test ./...
 
+# Those of what has Trivy in it; go test ./... leaves them out.
+.PHONY: test-scanner
+test-scanner: ## run the tests of the scanner, with Trivy in it
+	GOEXPERIMENT=jsonv2 CGO_ENABLED=0 go test -vet=off ./scan/trivy/... ./cmd/berth-scanner/...
+
 .PHONY: race
 race: ## run the tests with the race detector, but for those in which nothing happens at once
 	go test -race -short -timeout 20m ./auth/... ./cmd/... ./lifecycle/... ./registry/... ./storage/...
@@ -75,7 +80,7 @@ chart: build ## render the Helm chart and check what comes out
 	cd conformance/chart && BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 ./...
 
 .PHONY: e2e
-e2e: build ## drive berth with docker, podman, skopeo, containerd, helm, cosign and others
+e2e: build scanner ## drive berth with docker, podman, skopeo, containerd, helm, cosign and others
 	conformance/clients/install.sh
 	cd conformance/clients && BERTH_E2E=1 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -timeout 20m
 	cd conformance/clients && BERTH_E2E=1 BERTH_E2E_REPLICAS=3 BERTH_BIN=$(CURDIR)/$(BERTH) go test -count=1 -timeout 20m

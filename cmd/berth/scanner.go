@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ import (
 type scannerFlags struct {
 	Scanner        string        `placeholder:"PATH" help:"Program that looks for vulnerabilities in images, which serve runs; by default the berth-scanner beside berth, if there is one."`
 	NoScanner      bool          `help:"Run none: scanners elsewhere do it, or nobody."`
+	ScannerData    string        `placeholder:"DIR" help:"Folder of the scanner for databases and temporary files, which no other scanner may use; by default DATA/scanner."`
 	ScannerWorkers int           `default:"1" help:"Images that the scanner looks at at once."`
 	ScannerMemory  string        `default:"600MiB" help:"Memory that looking at an image may take."`
 	ScannerDisk    string        `default:"10GiB" help:"Temporary files that looking at an image may take."`
@@ -85,7 +87,7 @@ func (s *server) superviseScanner(ctx context.Context) {
 	}
 	supervisor{
 		path: s.scannerPath, url: s.scanner.url, secret: s.scanner.secret,
-		data: filepath.Join(s.flags.Data, "scanner"), flags: s.flags.scannerFlags, log: s.log,
+		data: cmp.Or(s.flags.ScannerData, filepath.Join(s.flags.Data, "scanner")), flags: s.flags.scannerFlags, log: s.log,
 	}.run(ctx)
 }
 

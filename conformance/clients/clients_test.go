@@ -20,6 +20,9 @@ import (
 // target is the registry under test.
 var target registry
 
+// operator is what leads commands of berth to its data, as variables of the environment; nil if it runs elsewhere.
+var operator []string
+
 // workRoot is where scripts have their folders.
 var workRoot string
 
@@ -28,6 +31,9 @@ var fixtures struct {
 	debian     string // a root file system as a tar file
 	helloAMD64 string // a static program
 	helloARM64 string
+
+	// Folders of vulnerability databases, if this registry can get any; the newer one knows of one vulnerability more.
+	vulnerabilities, newer string
 }
 
 func TestMain(m *testing.M) {
@@ -99,26 +105,33 @@ func connect(work string) (stop func() error, err error) {
 	}
 	bin := os.Getenv("BERTH_BIN")
 	if bin == "" {
-		bin = filepath.Join(work, "berth")
+		bin = filepath.Join(work, "berth-built")
 		if err := build(bin, "../../cmd/berth"); err != nil {
 			return nil, err
 		}
 	}
-	if err := os.Symlink("/usr/bin/aws", filepath.Join(work, "aws")); err != nil {
-		return nil, err
-	}
-	// docker runs its helper by this name.
-	if err := os.Symlink(bin, filepath.Join(work, helperName)); err != nil {
-		return nil, err
-	}
-	if n := os.Getenv("BERTH_E2E_REPLICAS"); n != "" {
-		return connectCluster(work, bin, n)
-	}
-	data := filepath.Join(work, "data")
-	b, err := server.StartBerth(context.Background(), bin, data, server.Options{})
+	scanner, err := findScanner()
 	if err != nil {
 		return nil, err
 	}
+	if err := prepareDatabases(work); err != nil {
+		return nil, err
+	}
+	// docker runs its helper by this name.
+	for name, program := range map[string]string{"aws": "/usr/bin/aws", helperName: bin, operatorName: bin} {
+		if err := os.Symlink(program, filepath.Join(work, name)); err != nil {
+			return nil, err
+		}
+	}
+	if n := os.Getenv("BERTH_E2E_REPLICAS"); n != "" {
+		return connectCluster(work, bin, scanner, n)
+	}
+	data := filepath.Join(work, "data")
+	b, err := server.StartBerth(context.Background(), bin, data, server.Options{Scan: scanner})
+	if err != nil {
+		return nil, err
+	}
+	operator = []string{"BERTH_DATA=" + data}
 	if target, err = newRegistry("http://"+b.Addr, server.User, server.Password); err == nil {
 		if target.key, err = createKey(bin, "--data", data); err == nil {
 			err = createStrangers(bin, "--data", data)
@@ -128,7 +141,7 @@ func connect(work string) (stop func() error, err error) {
 }
 
 // connectCluster points target at a proxy in front of as many replicas, which change with each request.
-func connectCluster(work, bin, replicas string) (stop func() error, err error) {
+func connectCluster(work, bin, scanner, replicas string) (stop func() error, err error) {
 	n, err := strconv.Atoi(replicas)
 	if err != nil {
 		return nil, fmt.Errorf("BERTH_E2E_REPLICAS: %w", err)
@@ -138,10 +151,11 @@ func connectCluster(work, bin, replicas string) (stop func() error, err error) {
 		return nil, err
 	}
 	args := []string{"--secret-key", secret}
-	c, stop, err := cluster.Temporary(context.Background(), cluster.Options{Berth: bin, Replicas: n, Args: args})
+	c, stop, err := cluster.Temporary(context.Background(), cluster.Options{Berth: bin, Replicas: n, Args: args, Scan: scanner})
 	if err != nil {
 		return nil, err
 	}
+	operator = []string{"BERTH_DATABASE=" + c.Postgres.URL, "BERTH_STORAGE=" + c.S3.URL}
 	if target, err = newRegistry("http://"+c.Front.Addr, server.User, server.Password); err == nil {
 		if target.key, err = createKey(bin, append(c.Flags(), args...)...); err == nil {
 			err = createStrangers(bin, c.Flags()...)

@@ -67,6 +67,9 @@ func setup(e *testscript.Env) error {
 		"STRANGER_PASSWORD="+strangerPassword,
 		"HELLO_AMD64="+fixtures.helloAMD64,
 		"HELLO_ARM64="+fixtures.helloARM64,
+		"VULNERABILITIES="+fixtures.vulnerabilities,
+		"VULNERABILITIES_NEWER="+fixtures.newer,
 	)
+	e.Vars = append(e.Vars, operator...)
 	return nil
 }

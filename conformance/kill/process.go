@@ -146,7 +146,7 @@ func (r *registry) killEarly(ctx context.Context, after time.Duration) error {
 	p, err := server.Start(ctx, server.Command{
 		Name: "berth",
 		Path: r.binary,
-		Args: append([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", ""}, r.data().Flags...),
+		Args: append([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "", "--no-scanner"}, r.data().Flags...),
 		Env:  []string{"BERTH_ADMIN_PASSWORD=" + server.Password},
 		Log:  r.log(),
 	})

@@ -216,3 +216,14 @@ func TestUnpackLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestFolderByRelativeName has an engine, which works in a folder of its own, find a database.
+func TestFolderByRelativeName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	r := newRegistry(t)
+	r.setDatabase(database("1"), at(1), at(2))
+	start(t, r, func(o *Options) { o.Data = "data" })
+	if got := r.result(r.push("team/app", "layer 1")); len(got.Findings) != 1 || got.Findings[0].ID != "CVE-1" {
+		t.Errorf("findings are %v", ids(got))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -66,6 +67,12 @@ func New(opts Options) (*Worker, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	opts.Limits = opts.Limits.withDefaults()
+	// Engines are told of folders in it, and work in one of their own.
+	data, err := filepath.Abs(opts.Data)
+	if err != nil {
+		return nil, err
+	}
+	opts.Data = data
 	puller, err := remote.NewPuller(opts.Registry, 0)
 	if err != nil {
 		return nil, err

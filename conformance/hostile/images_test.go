@@ -65,7 +65,7 @@ func huge(t *testing.T, name string, size int64) []byte {
 }
 
 // tooMuch are the reasons of what takes more than it may.
-const tooMuch = `took more than|needed more than|unpack to more than|more than [0-9,]+ `
+const tooMuch = `took more than|needed more|unpack to more than|more than [0-9,]+ `
 
 // hostile are the images, one after the other.
 var hostile = []hostileImage{

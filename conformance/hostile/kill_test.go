@@ -26,19 +26,20 @@ func TestKill(t *testing.T) {
 	w.wantGood("reference")
 	want := w.findings("reference")
 
+	killed := map[int]bool{}
 	for n := range killImages {
-		w.push(fmt.Sprintf("v%d", n), base, zipped(t, piece{files(t, "etc/serial", fmt.Sprint(n)), 1}))
-		if n%3 != 2 {
-			continue
+		kill := n%3 == 0 && n > 0
+		var pid int
+		if kill { // some of those pushed before are waiting, or being looked at
+			pid = w.target(n%2 == 0, killed)
 		}
-		time.Sleep(rand.N(1500 * time.Millisecond))
-		switch n / 3 % 3 {
-		case 0, 1:
-			w.kill(w.children(w.PID()))
-		case 2:
-			for _, scanner := range w.children(w.PID()) {
-				w.kill(w.children(scanner))
+		w.push(fmt.Sprintf("v%d", n), base, zipped(t, piece{files(t, "etc/serial", fmt.Sprint(n)), 1}))
+		if kill {
+			time.Sleep(rand.N(500 * time.Millisecond))
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Errorf("process %d had ended before it was killed: %v", pid, err)
 			}
+			killed[pid] = true
 		}
 	}
 	for n := range killImages {
@@ -51,13 +52,24 @@ func TestKill(t *testing.T) {
 	w.wantNothingLeft()
 }
 
-// kill kills processes with SIGKILL.
-func (w *world) kill(pids []int) {
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
-			w.Logf("killed %d", pid)
+// target waits for a scanner, or an engine, that was not killed yet.
+func (w *world) target(engine bool, killed map[int]bool) int {
+	w.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for _, scanner := range w.children(w.PID()) {
+			all := []int{scanner}
+			if engine {
+				all = w.children(scanner)
+			}
+			for _, pid := range all {
+				if !killed[pid] && !killed[scanner] {
+					return pid
+				}
+			}
 		}
 	}
+	w.Fatal("there is no scanner to kill")
+	return 0
 }
 
 // children are the processes that one has started.

@@ -81,7 +81,10 @@ func (c *Cluster) startAll(ctx context.Context) error {
 
 // StartReplica starts replica i, again if it has ended.
 func (c *Cluster) StartReplica(ctx context.Context, i int) (err error) {
-	args := append(c.Flags(), "--scanner-data", filepath.Join(c.dir, fmt.Sprintf("scanner%d", i)))
+	args := c.Flags()
+	if c.opts.Scan != "" {
+		args = append(args, "--scanner-data", filepath.Join(c.dir, fmt.Sprintf("scanner%d", i)))
+	}
 	c.Replicas[i], err = server.StartBerth(ctx, c.opts.Berth, "", server.Options{
 		Args: append(args, c.opts.Args...),
 		Scan: c.opts.Scan,

@@ -98,6 +98,10 @@ chaos: build ## have S3 and PostgreSQL fail in many ways under three replicas
 chaos-smoke: build ## half of that, and with shorter faults
 	go run ./conformance/chaos -berth $(BERTH) -quick
 
+.PHONY: hostile
+hostile: build scanner ## scan images that want to do harm, and kill the scanner at random moments
+	cd conformance/hostile && BERTH_HOSTILE=1 BERTH_BIN=$(CURDIR)/$(BERTH) BERTH_SCANNER_BIN=$(CURDIR)/$(SCANNER) go test -count=1 -timeout 30m
+
 .PHONY: bench
 bench: build ## measure berth beside CNCF Distribution and a bare loop, on a disk and on S3 and PostgreSQL
 	go run ./conformance/bench -berth $(BERTH)
@@ -117,13 +121,18 @@ bench-garbage: build ## measure garbage collection, and pushes beside it
 	go run ./conformance/bench -berth $(BERTH) -garbage 100000
 	go run ./conformance/bench -berth $(BERTH) -garbage 30000 -s3
 
+.PHONY: bench-scans
+bench-scans: build scanner ## measure scans, and pushes and pulls beside them
+	go run ./conformance/bench -berth $(BERTH) -scanner $(SCANNER) -scans
+
 .PHONY: bench-smoke
-bench-smoke: build ## see in two minutes that the benchmarks run; their figures are not to be quoted
+bench-smoke: build scanner ## see in two minutes that the benchmarks run; their figures are not to be quoted
 	for s3 in '' -s3; do \
 		go run ./conformance/bench -berth $(BERTH) -quick $$s3 && \
 		go run ./conformance/bench -berth $(BERTH) -quick -growth 600,1200 $$s3 && \
 		go run ./conformance/bench -berth $(BERTH) -quick -crowd 20 $$s3 && \
-		go run ./conformance/bench -berth $(BERTH) -quick -garbage 10000 $$s3 || exit 1; \
+		go run ./conformance/bench -berth $(BERTH) -quick -garbage 10000 $$s3 && \
+		go run ./conformance/bench -berth $(BERTH) -scanner $(SCANNER) -quick -scans $$s3 || exit 1; \
 	done
 
 .PHONY: vulncheck

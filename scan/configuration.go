@@ -2,6 +2,9 @@ package scan
 
 import (
 	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"berth/registry"
@@ -44,6 +47,44 @@ type Rule struct {
 type Filter struct {
 	Filter string `json:"filter"`
 	Type   string `json:"filterType"` // always WILDCARD
+}
+
+// FilterPattern is what a filter matches as a whole; it has maxFilter characters at most.
+const FilterPattern = `[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*`
+
+// The limits of Amazon ECR.
+const (
+	maxFilter  = 255
+	maxFilters = 100 // in a rule
+)
+
+var filterPattern = regexp.MustCompile(`^(?:` + FilterPattern + `)$`)
+
+// NewConfiguration makes a configuration of the filters for repositories whose images are
+// scanned on push, and of those for which that happens again with each database, which
+// Amazon ECR has in mode Enhanced alone.
+func NewConfiguration(mode Mode, onPush, continuous []string) (Configuration, error) {
+	c := Configuration{Mode: mode, Rules: []Rule{}}
+	if mode == Basic && len(continuous) > 0 {
+		return c, fmt.Errorf("scanning continuously is for mode %s; in mode %s images are scanned on push", Enhanced, Basic)
+	}
+	for frequency, filters := range map[Frequency][]string{OnPush: onPush, Continuous: continuous} {
+		rule := Rule{Frequency: frequency}
+		for _, f := range filters {
+			if len(f) > maxFilter || !filterPattern.MatchString(f) {
+				return c, fmt.Errorf("%q is no filter: it is a part of the name of a repository, or a whole name in which * stands for any characters", registry.Clip(f))
+			}
+			rule.Filters = append(rule.Filters, Filter{f, "WILDCARD"})
+		}
+		if len(filters) > maxFilters {
+			return c, fmt.Errorf("there are %d filters; a rule has %d at most", len(filters), maxFilters)
+		}
+		if len(filters) > 0 {
+			c.Rules = append(c.Rules, rule)
+		}
+	}
+	slices.SortFunc(c.Rules, func(a, b Rule) int { return strings.Compare(string(a.Frequency), string(b.Frequency)) })
+	return c, nil
 }
 
 // ParseConfiguration reads a configuration as it is kept; that of a registry about which

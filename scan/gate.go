@@ -144,7 +144,11 @@ func (g Gate) String() string {
 		s += " that have a fix"
 	}
 	if g.After > 0 {
-		s += fmt.Sprintf(" and were found at least %s ago", days(g.After))
+		which := "that"
+		if g.Fixable {
+			which = "and"
+		}
+		s += fmt.Sprintf(" %s were found at least %s ago", which, days(g.After))
 	}
 	if g.Scanned {
 		s += ", and those that are not scanned"

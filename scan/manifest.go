@@ -23,15 +23,13 @@ const (
 	dockerConfig = "application/vnd.docker.container.image.v1+json"
 )
 
-// KindOf finds out what a manifest is of. An image has a config of an image, no type of
-// artifact, and at least one layer that is a file system.
+// KindOf finds out what a manifest is of. An image has a config of an image and at least one
+// layer that is a file system. Whatever type of artifact it says that it is, it can be run.
 func KindOf(c registry.Content) ManifestKind {
 	switch {
 	case c.IsIndex():
 		return IndexManifest
 	case c.Config == nil || c.Config.MediaType != ociConfig && c.Config.MediaType != dockerConfig:
-		return ArtifactManifest
-	case c.ArtifactType != "" && c.ArtifactType != c.Config.MediaType: // which stands for one that is not there
 		return ArtifactManifest
 	}
 	for _, layer := range c.Layers {

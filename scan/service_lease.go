@@ -26,17 +26,26 @@ const (
 )
 
 // Lease leases a job for a worker, after waiting for one if need be. Its Token is not set.
-// Errors: queue.ErrNothingDue.
+// Errors: queue.ErrNothingDue, also as soon as there is another vulnerability database than
+// there was: the worker should look for it.
 func (s *Service) Lease(ctx context.Context, r LeaseRequest) (Job, error) {
 	until := time.NewTimer(max(0, min(r.Wait, maxWait)))
 	defer until.Stop()
-	for {
+	var first digest.Digest
+	for n := 0; ; n++ {
 		due := s.store.JobsDue() // before looking, so that nothing is missed in between
 		if err := s.hear(ctx, r); err != nil {
 			return Job{}, err
 		}
-		j, err := s.lease(ctx, r)
-		if !errors.Is(err, queue.ErrNothingDue) {
+		present, err := s.present(ctx)
+		if err != nil {
+			return Job{}, err
+		}
+		if n == 0 {
+			first = present.Digest
+		}
+		j, err := s.lease(ctx, r, present)
+		if !errors.Is(err, queue.ErrNothingDue) || present.Digest != first {
 			return j, err
 		}
 		select {
@@ -53,11 +62,7 @@ func (s *Service) Lease(ctx context.Context, r LeaseRequest) (Job, error) {
 // lease leases a job, those first that somebody waits for. A worker that has no database
 // although there is one gets none: it is about to fetch it, and can do both steps then. To match
 // with another database than the present one would have to be done again.
-func (s *Service) lease(ctx context.Context, r LeaseRequest) (Job, error) {
-	present, err := s.present(ctx)
-	if err != nil {
-		return Job{}, err
-	}
+func (s *Service) lease(ctx context.Context, r LeaseRequest, present Database) (Job, error) {
 	has := r.Databases[Vulnerabilities]
 	kinds := []string{ScanJob}
 	switch {

@@ -133,6 +133,31 @@ func TestLongPoll(t *testing.T) {
 	})
 }
 
+// TestLongPollDatabase has a worker wait while there is another database.
+func TestLongPollDatabase(t *testing.T) {
+	onBoth(t, func(w *world) {
+		before := w.database("1")
+		began, answer := time.Now(), make(chan bool)
+		go func() {
+			_, got := worker{world: w, name: "k", database: before}.lease(30 * time.Second)
+			answer <- got
+		}()
+		for {
+			p, err := w.service.Progress(w.ctx)
+			w.must(err)
+			if len(p.Workers) > 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second) // it is written down a moment before the wait
+		w.database("2")
+		if got := <-answer; got || time.Since(began) > 20*time.Second {
+			t.Errorf("after %s the worker has a job: %t; it was to look for the database", time.Since(began), got)
+		}
+	})
+}
+
 // TestLostLease has a worker stand still until another one has its job.
 func TestLostLease(t *testing.T) {
 	onBothWith(t, scan.Options{Lease: shortLease}, func(w *world) {

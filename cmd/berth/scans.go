@@ -14,13 +14,14 @@ import (
 
 // scanCommand is about the vulnerabilities of images.
 type scanCommand struct {
-	Run    scanRun       `cmd:"" help:"Have images scanned, which a scanner does."`
-	Show   scanShow      `cmd:"" help:"Show the vulnerabilities of an image."`
-	List   scanList      `cmd:"" help:"List images that were scanned, and how many vulnerabilities they have."`
-	Export scanExport    `cmd:"" help:"Write the vulnerabilities of images for other programs, or what is in an image."`
-	Attach scanAttach    `cmd:"" help:"Put what is in an image beside it, a CycloneDX document that refers to it, for others to pull."`
-	Status scanStatus    `cmd:"" help:"Say which databases there are, who scans, and how far all scans have come."`
-	DB     scanDBCommand `cmd:"" name:"db" help:"The databases that images are scanned with."`
+	Run    scanRun           `cmd:"" help:"Have images scanned, which a scanner does."`
+	Show   scanShow          `cmd:"" help:"Show the vulnerabilities of an image."`
+	List   scanList          `cmd:"" help:"List images that were scanned, and how many vulnerabilities they have."`
+	Export scanExport        `cmd:"" help:"Write the vulnerabilities of images for other programs, or what is in an image."`
+	Attach scanAttach        `cmd:"" help:"Put what is in an image beside it, a CycloneDX document that refers to it, for others to pull."`
+	Status scanStatus        `cmd:"" help:"Say which databases there are, who scans, and how far all scans have come."`
+	Config scanConfigCommand `cmd:"" help:"Which images are scanned without anyone asking."`
+	DB     scanDBCommand     `cmd:"" name:"db" help:"The databases that images are scanned with."`
 
 	scanRulesCommands `embed:""`
 }

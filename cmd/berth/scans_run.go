@@ -98,7 +98,7 @@ func (cmd scanRun) tell(ctx context.Context, c console, scans scan.Scans, starte
 	var rows [][]string
 	var failed error
 	for _, i := range started {
-		s, err := cmd.look(ctx, scans, i)
+		s, err := cmd.look(ctx, c, scans, i)
 		if err != nil {
 			return scanError(i.name, err)
 		}
@@ -115,13 +115,21 @@ func (cmd scanRun) tell(ctx context.Context, c console, scans scan.Scans, starte
 	return errors.Join(cmd.print(c, told, []string{"IMAGE", "DIGEST", "STATUS", "VULNERABILITIES"}, rows), failed)
 }
 
-// look says how a scan stands, with --wait when it has ended.
-func (cmd scanRun) look(ctx context.Context, scans scan.Scans, i imagesArg) (scan.Scan, error) {
-	const pause = 500 * time.Millisecond
+// look says how a scan stands, with --wait when it has ended. Who waits is told what for.
+func (cmd scanRun) look(ctx context.Context, c console, scans scan.Scans, i imagesArg) (scan.Scan, error) {
+	const (
+		pause = 200 * time.Millisecond
+		long  = 5 * time.Second // after which there should have been an answer
+	)
+	told, since := "", time.Now()
 	for {
 		s, err := scans.Scan(ctx, i.repo, i.Digest)
 		if err != nil || !cmd.Wait || s.Status != scan.Pending && s.Status != scan.InProgress {
 			return s, err
+		}
+		if s.Reason != told && time.Since(since) > long {
+			told = s.Reason
+			fmt.Fprintf(c.err, "berth: waiting for %s: %s\n", i.name, tellScan(s))
 		}
 		select {
 		case <-ctx.Done():

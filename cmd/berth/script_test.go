@@ -66,6 +66,11 @@ func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("commands come one after the other; the race detector makes them slow and finds nothing")
 	}
+	runScripts(t, testscript.Params{Dir: "testdata"})
+}
+
+// runScripts runs scripts with these commands.
+func runScripts(t *testing.T, params testscript.Params) {
 	// The servers last until all scripts have ended.
 	postgres := sync.OnceValue(func() *pgtest.Server { return pgtest.Start(t) })
 	s3 := sync.OnceValue(func() *s3test.Server { return s3test.Start(t) })
@@ -87,15 +92,13 @@ func TestScripts(t *testing.T) {
 	}
 	roleCommands(t, commands)
 	databaseCommands(t, commands)
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("ADDR", freeAddr(t))
-			env.Setenv("ADMIN", freeAddr(t))
-			return nil
-		},
-		Cmds: commands,
-	})
+	params.Cmds = commands
+	params.Setup = func(env *testscript.Env) error {
+		env.Setenv("ADDR", freeAddr(t))
+		env.Setenv("ADMIN", freeAddr(t))
+		return nil
+	}
+	testscript.Run(t, params)
 }
 
 func freeAddr(t *testing.T) string {

@@ -41,10 +41,11 @@ type contestant struct {
 
 // running is a contestant that answers requests.
 type running struct {
-	url  string
-	pid  int           // zero if nobody said
-	took time.Duration // from start to first answer
-	stop func() error
+	url   string
+	admin string        // URL of health and metrics; empty for all but berth
+	pid   int           // zero if nobody said
+	took  time.Duration // from start to first answer
+	stop  func() error
 
 	// command runs a command of the binary on the data of the server and returns what it prints. Nil for all but berth.
 	command func(ctx context.Context, args ...string) ([]byte, error)
@@ -209,7 +210,7 @@ func launchBerth(binary string, args []string, folder string, s3 bool) func(cont
 			return nil, errors.Join(err, stop())
 		}
 		return &running{
-			url: "http://" + b.Addr, pid: b.PID(), took: time.Since(begun), stop: stop,
+			url: "http://" + b.Addr, admin: "http://" + b.Admin, pid: b.PID(), took: time.Since(begun), stop: stop,
 			command: func(ctx context.Context, args ...string) ([]byte, error) {
 				cmd := exec.CommandContext(ctx, binary, append(args, where...)...)
 				cmd.Env = env

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -29,14 +28,7 @@ func newAccessKey(ctx context.Context, r *running) (k accessKey, err error) {
 
 // describe reads pages of images from the middle of the largest repository, one after the other, as the AWS SDK does.
 func (s *stage) describe(at *stint) error {
-	c := ecr.New(ecr.Options{
-		BaseEndpoint: &at.running.url,
-		Region:       "eu-west-1",
-		HTTPClient:   http.DefaultClient,
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: s.key.ID, SecretAccessKey: s.key.Secret}, nil
-		}),
-	})
+	c := newECR(at.running.url, s.key)
 	const page = 100
 	begin, err := s.middle(at, c)
 	if err != nil {

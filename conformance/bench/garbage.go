@@ -64,7 +64,7 @@ func garbage(ctx context.Context, o options, dir string) (f figures, err error) 
 	return at.figures, collect(ctx, at, o.garbage)
 }
 
-// pushBeside measures pushes of small images.
+// pushBeside measures pushes of small images. rate may be empty.
 func (s *stint) pushBeside(p99, rate metric) error {
 	e, err := measureFor(s.duration, s.running.pid, s.clients, func(worker, n int) error {
 		return newImage(fmt.Sprintf("v%d", n), s.small, 1).push(s.client, s.repo("image", worker), false)
@@ -73,7 +73,9 @@ func (s *stint) pushBeside(p99, rate metric) error {
 		return err
 	}
 	s.figures.add(p99, percentile(e.latency, 99))
-	s.figures.add(rate, e.perSecond())
+	if rate != "" {
+		s.figures.add(rate, e.perSecond())
+	}
 	return nil
 }
 

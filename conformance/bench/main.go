@@ -5,6 +5,7 @@
 //	go run ./conformance/bench -berth bin/berth -growth 1000,30000  # berth alone, with so many images in it
 //	go run ./conformance/bench -berth bin/berth -crowd 200          # berth alone, with so many clients at once
 //	go run ./conformance/bench -berth bin/berth -garbage 100000     # berth alone, with so many blobs that nothing mentions
+//	go run ./conformance/bench -berth bin/berth -scans              # berth alone, with a scanner
 //
 // Each of them with -s3 too, and with -quick for half a minute, to see that it works.
 //
@@ -43,6 +44,10 @@ type options struct {
 	crowd        int
 	crowdLayer   int
 	garbage      int
+	scans        bool
+	scanner      string
+	debian       string
+	inventories  int
 	dir          string
 	out          string
 	rounds       int
@@ -71,6 +76,10 @@ func parse() options {
 	flag.IntVar(&o.crowd, "crowd", 0, "instead of the table, have so many `clients` push a blob each at once")
 	flag.IntVar(&o.crowdLayer, "crowd-layer", 200<<20, "`bytes` of each of these blobs")
 	flag.IntVar(&o.garbage, "garbage", 0, "instead of the table, have berth collect so many `blobs` that nothing mentions")
+	flag.BoolVar(&o.scans, "scans", false, "instead of the table, have berth scan images for vulnerabilities")
+	flag.StringVar(&o.scanner, "scanner", "bin/berth-scanner", "the `binary` that does so")
+	flag.StringVar(&o.debian, "debian", debianPath(), "tar `file` of the Debian in these images")
+	flag.IntVar(&o.inventories, "inventories", 1000, "`images` that are matched with a new database")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, of which the table shows the median")
 	flag.IntVar(&o.clients, "clients", 8, "clients at once")
 	flag.IntVar(&o.images, "images", 32, "images of 4 large layers that are pushed and pulled in a round")
@@ -88,6 +97,7 @@ func parse() options {
 	if o.quick {
 		o.rounds, o.images, o.duration, o.tags, o.startCount = 1, 8, time.Second, min(o.tags, 10_000), 2
 		o.pages, o.pushes, o.crowdLayer = 100, 200, min(o.crowdLayer, 20<<20)
+		o.inventories = min(o.inventories, 30)
 	}
 	if o.out == "" {
 		o.out = filepath.Join("results", o.kind()+".md")
@@ -105,6 +115,8 @@ func (o options) kind() string {
 		kind = "crowd"
 	case o.garbage > 0:
 		kind = "garbage"
+	case o.scans:
+		kind = "scans"
 	}
 	if o.s3 {
 		kind += "-s3"
@@ -159,6 +171,8 @@ func run(ctx context.Context, o options) error {
 		missed, err = runCrowd(ctx, o, dir)
 	case o.garbage > 0:
 		missed, err = runGarbage(ctx, o, dir)
+	case o.scans:
+		missed, err = runScans(ctx, o, dir)
 	default:
 		missed, err = runTable(ctx, o, dir)
 	}
@@ -248,6 +262,22 @@ func runGarbage(ctx context.Context, o options, dir string) (missed []string, er
 		printGarbage(w, f)
 		fmt.Fprintf(file, "\n```\n")
 		printRounds(file, garbageBudgets, []string{berth}, map[string]figures{berth: f})
+		fmt.Fprintf(file, "```\n")
+	})
+}
+
+// runScans does the same for scans.
+func runScans(ctx context.Context, o options, dir string) (missed []string, err error) {
+	f, err := scans(ctx, o, dir)
+	if err != nil {
+		return nil, err
+	}
+	budgets := scanBudgets(o.inventories)
+	return missedBudgets(budgets, map[string]figures{berth: f}), publish(o.out, func(w, file io.Writer) {
+		fmt.Fprintf(w, "%s. %s. Medians of %d, %d clients, one scanner that looks at an image at a time.\n\n", machine(), o.kind(), o.rounds, o.clients)
+		printBudgets(w, "scans", budgets, f)
+		fmt.Fprintf(file, "\n```\n")
+		printRounds(file, budgets, []string{berth}, map[string]figures{berth: f})
 		fmt.Fprintf(file, "```\n")
 	})
 }

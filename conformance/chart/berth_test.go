@@ -63,7 +63,7 @@ func TestBerthReadsConfig(t *testing.T) {
 	r := render(t, "single")
 	asked, got := r.config(t), berthConfig(t, r.file(t))
 	for key, want := range asked {
-		if strings.HasSuffix(key, "-timeout") || slices.Contains([]string{"token-lifetime", "upload-expiry", "gc-grace", "tag-history", "scrub-every", "lifecycle-every"}, key) {
+		if strings.HasSuffix(key, "-timeout") || slices.Contains([]string{"token-lifetime", "upload-expiry", "gc-grace", "tag-history", "scrub-every", "lifecycle-every", "scan-rematch", "scan-db-every", "scan-db-max-age"}, key) {
 			continue // berth writes 90s as 1m30s
 		}
 		a, _ := json.Marshal(want)

@@ -239,8 +239,8 @@ func TestConfigValues(t *testing.T) {
 	if file := r.file(t); !strings.Contains(file, "upload-memory: 268435456") || !strings.Contains(file, `redirect: "off"`) {
 		t.Errorf("berth.yaml has numbers or words that are not as they were:\n%s", file)
 	}
-	r = render(t, "minimal", "--set-json", `config={"redirect":false,"create-on-push":false,"log-level":null}`)
-	if c := r.config(t); c["redirect"] != "off" || c["create-on-push"] != false || len(c) != 6 {
+	r = render(t, "minimal", "--set-json", `config={"redirect":false,"scan-db":false,"create-on-push":false,"log-level":null}`)
+	if c := r.config(t); c["redirect"] != "off" || c["scan-db"] != "off" || c["create-on-push"] != false || len(c) != 7 {
 		t.Errorf("got %v", c)
 	}
 }

@@ -50,6 +50,7 @@ func TestRefused(t *testing.T) {
 		{"root", "minimal", "podSecurityContext.runAsUser=0", []string{"/podSecurityContext/runAsUser"}},
 		{"an Ingress of no host", "minimal", "ingress.enabled=true", []string{"a registry needs a host name"}},
 		{"a role for nobody", "irsa", "serviceAccount.create=false", []string{"annotate the ServiceAccount that exists"}},
+		{"a database from somewhere", "minimal", "config.scan-db=true", []string{"/config/scan-db"}},
 		{"redirect on", "minimal", "config.redirect=true", []string{`must be "off", "always"`}},
 		{"the chart's variable", "minimal", "extraEnv[0].name=BERTH_ADDR,extraEnv[0].value=:80", []string{"BERTH_ADDR, which the chart sets itself; use service.port"}},
 		{"a password too short", "minimal", "admin.password=short", []string{"/admin/password"}},

@@ -38,7 +38,7 @@ func (c *call) putImageScanningConfiguration(ctx context.Context, in *putImageSc
 // scanningConfiguration is what is scanned in the registry as a whole.
 type scanningConfiguration struct{ scan.Configuration }
 
-var scanningFilterPattern = newPattern(`[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*`)
+var scanningFilterPattern = newPattern(scan.FilterPattern)
 
 func (in *scanningConfiguration) validate(k *check) {
 	k.enum("scanType", string(in.Mode), "BASIC", "ENHANCED")

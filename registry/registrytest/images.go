@@ -82,7 +82,11 @@ func (r Recipe) Image() Image {
 		Layers:       []registry.Descriptor{},
 	}
 	config := fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","author":"seed %d"}`, r.Seed)
-	blobs := []Blob{blobOf(r.choose(ocispec.MediaTypeImageConfig, "application/vnd.docker.container.image.v1+json"), r.algorithm(), config)}
+	configType := r.choose(ocispec.MediaTypeImageConfig, "application/vnd.docker.container.image.v1+json")
+	if r.ArtifactType != "" {
+		configType = "application/vnd.example.config+json" // with that of an image it could be run
+	}
+	blobs := []Blob{blobOf(configType, r.algorithm(), config)}
 	layers := r.Layers
 	if layers == 0 {
 		layers = 2

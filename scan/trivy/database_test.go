@@ -3,8 +3,12 @@
 package trivy
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +17,8 @@ import (
 	"time"
 
 	trivydb "github.com/aquasecurity/trivy-db/pkg/db"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	bolt "go.etcd.io/bbolt"
 
 	"berth/scan"
@@ -102,6 +108,45 @@ func TestUseKeepsTheJavaIndex(t *testing.T) {
 				t.Errorf("after that there are %d packages, and %v", inventory.Packages, err)
 			}
 		})
+	}
+}
+
+// TestArtifact unpacks the artifacts that other tests import, and uses what is in them.
+func TestArtifact(t *testing.T) {
+	for kind, dir := range map[scan.DatabaseKind]string{
+		scan.Vulnerabilities: trivytest.Database(t, databaseTime),
+		scan.Java:            trivytest.JavaIndex(t, databaseTime),
+	} {
+		artifact := trivytest.Pack(t, kind, dir)
+		var manifest ocispec.Manifest
+		if err := json.Unmarshal(artifact.Manifest, &manifest); err != nil {
+			t.Fatal(err)
+		}
+		if manifest.Config.Digest != digest.FromBytes(artifact.Config) || manifest.Layers[0].Digest != digest.FromBytes(artifact.Layer) {
+			t.Errorf("%s: the manifest is about something else: %s", kind, artifact.Manifest)
+		}
+		unpacked := t.TempDir()
+		z, err := gzip.NewReader(bytes.NewReader(artifact.Layer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := tar.NewReader(z); ; {
+			h, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, unpacked, h.Name, content)
+		}
+		if err := scanner.Use(kind, unpacked); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

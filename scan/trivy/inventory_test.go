@@ -61,6 +61,26 @@ func TestOnlyNewLayersAreOpened(t *testing.T) {
 	}
 }
 
+// TestLayersOfAnyKind has the same layer twice, and one whose digest is a sha512.
+func TestLayersOfAnyKind(t *testing.T) {
+	use(t, trivytest.Database(t, databaseTime), trivytest.JavaIndex(t, databaseTime))
+	l := gzipLayer(t, npm...)
+	_, want := scanned(t, newTestImage(t, l), newMemory())
+	_, twice := scanned(t, newTestImage(t, l, l), newMemory())
+	if diff := gocmp.Diff(want, twice); diff != "" || len(want) == 0 {
+		t.Errorf("findings differ with the same layer again:\n%s", diff)
+	}
+
+	i := newTestImage(t, l)
+	d := digest.SHA512.FromBytes(l.content)
+	i.blobs[d] = l.content
+	i.Manifest = bytes.ReplaceAll(i.Manifest, []byte(i.layers[0]), []byte(d))
+	_, got := scanned(t, i, newMemory())
+	if len(got) != len(want) || got[0].Package.Layer != d {
+		t.Errorf("of a layer with a sha512 there are %d findings of %d: %v", len(got), len(want), got)
+	}
+}
+
 // TestCacheCannotBePoisoned scans an image whose configuration claims that a harmless layer
 // unpacks to a vulnerable one, or the other way round.
 func TestCacheCannotBePoisoned(t *testing.T) {
@@ -333,8 +353,8 @@ func TestLimits(t *testing.T) {
 		layers         []blob
 		want           string
 	}{
-		{"bytes", 10 << 20, 1000, []blob{gzipBlob(t, make([]byte, 6<<20)), gzipBlob(t, make([]byte, 7<<20))}, "the layers of the image unpack to more than 10MiB"},
-		{"bytes in zstd", 10 << 20, 1000, []blob{{ocispec.MediaTypeImageLayerZstd, zstandard(t, make([]byte, 200<<20)), "sha256:" + digest.Digest(strings.Repeat("0", 64))}}, "the layers of the image unpack to more than 10MiB"},
+		{"bytes", 10 << 20, 1000, []blob{gzipBlob(t, make([]byte, 6<<20)), gzipBlob(t, make([]byte, 7<<20))}, "the layers of the image unpack to more than 10.0 MiB"},
+		{"bytes in zstd", 10 << 20, 1000, []blob{{ocispec.MediaTypeImageLayerZstd, zstandard(t, make([]byte, 200<<20)), "sha256:" + digest.Digest(strings.Repeat("0", 64))}}, "the layers of the image unpack to more than 10.0 MiB"},
 		{"entries", 100 << 20, 1000, []blob{gzipLayer(t, many[:900]...), gzipLayer(t, many[:901]...)}, "the layers of the image have more than 1000 files, folders and links"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

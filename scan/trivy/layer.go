@@ -6,19 +6,21 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	_ "crypto/sha512" // digests of blobs may be that
 	"errors"
 	"fmt"
 	stdhash "hash"
 	"io"
 	"sync/atomic"
 
-	"github.com/docker/go-units"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	v1types "github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"berth/registry"
 )
 
 // maxWindow limits what a layer may have the decoder of zstd remember, in bytes: the most
@@ -129,7 +131,7 @@ func (r *layerReader) read(p []byte) (int, error) {
 	n, err := r.content.Read(p)
 	r.sum.Write(p[:n])
 	if i.bytes.Add(int64(n)) > i.limits.MaxBytes {
-		return 0, fmt.Errorf("the layers of the image unpack to more than %s", units.BytesSize(float64(i.limits.MaxBytes)))
+		return 0, fmt.Errorf("the layers of the image unpack to more than %s", registry.FormatSize(i.limits.MaxBytes))
 	}
 	if _, err := r.entries.Write(p[:n]); err != nil {
 		return 0, err

@@ -48,6 +48,7 @@ type keeper struct {
 // shelf is what is kept of a kind.
 type shelf struct {
 	turn chan struct{} // held by who looks for a newer one
+	hint chan struct{} // has something if there may be a newer one
 
 	mu       sync.Mutex
 	present  *kept // the one to use; nil if there is none
@@ -71,7 +72,7 @@ func newKeeper(opts Options, puller *remote.Puller) *keeper {
 		dir: filepath.Join(opts.Data, databaseFolder), kinds: map[scan.DatabaseKind]*shelf{},
 	}
 	for _, kind := range databaseKinds {
-		k.kinds[kind] = &shelf{turn: make(chan struct{}, 1)}
+		k.kinds[kind] = &shelf{turn: make(chan struct{}, 1), hint: make(chan struct{}, 1)}
 	}
 	return k
 }
@@ -103,6 +104,21 @@ func (k *keeper) load() error {
 	return nil
 }
 
+// look has newer databases be looked for soon.
+func (k *keeper) look() {
+	for _, s := range k.kinds {
+		select {
+		case s.hint <- struct{}{}:
+		default: // it will be
+		}
+	}
+}
+
+// looking reports whether newer databases are being looked for, and perhaps fetched.
+func (k *keeper) looking() bool {
+	return slices.ContainsFunc(databaseKinds, func(kind scan.DatabaseKind) bool { return len(k.kinds[kind].turn) > 0 })
+}
+
 // run looks for newer databases of a kind until ctx ends.
 func (k *keeper) run(ctx context.Context, kind scan.DatabaseKind) {
 	for {
@@ -112,6 +128,7 @@ func (k *keeper) run(ctx context.Context, kind scan.DatabaseKind) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-k.kinds[kind].hint:
 		case <-time.After(lookEvery):
 		}
 	}

@@ -62,6 +62,23 @@ func TestDatabaseSwap(t *testing.T) {
 	}
 }
 
+// TestDatabaseSoon has a database fetched by a worker that has nothing to do, as soon as the
+// registry has answered that there is no job.
+func TestDatabaseSoon(t *testing.T) {
+	r := newRegistry(t)
+	data, _ := start(t, r, nil)
+	r.until("the worker asks for a job", func() bool { return len(r.requests) > 0 })
+	r.setDatabase(database("1"), at(1), at(2))
+	began := time.Now()
+	r.until("the database is there", func() bool {
+		names := keptIn(t, data)
+		return len(names) == 1 && !strings.HasPrefix(filepath.Base(names[0]), newFolder)
+	})
+	if took := time.Since(began); took > lookEvery/2 {
+		t.Errorf("it took %s", took)
+	}
+}
+
 // TestDatabaseBad has a worker go on with a good database when the next one is not.
 func TestDatabaseBad(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -197,5 +214,16 @@ func TestUnpackLimit(t *testing.T) {
 		if (err != nil) != fails {
 			t.Errorf("a limit of %d: %v", limit, err)
 		}
+	}
+}
+
+// TestFolderByRelativeName has an engine, which works in a folder of its own, find a database.
+func TestFolderByRelativeName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	r := newRegistry(t)
+	r.setDatabase(database("1"), at(1), at(2))
+	start(t, r, func(o *Options) { o.Data = "data" })
+	if got := r.result(r.push("team/app", "layer 1")); len(got.Findings) != 1 || got.Findings[0].ID != "CVE-1" {
+		t.Errorf("findings are %v", ids(got))
 	}
 }

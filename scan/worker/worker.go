@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -38,7 +39,7 @@ type Options struct {
 // Times that a worker goes by.
 const (
 	leaseWait  = 10 * time.Second // how long it waits for a job with one request
-	firstWait  = 2 * time.Second  // the same as long as it has no database, and may get no job
+	firstWait  = 2 * time.Second  // the same as long as it has no database or another may be there soon, and may get no job
 	useTimeout = 2 * time.Minute  // for opening a database
 	mostPause  = time.Minute      // between attempts at what fails
 	lookEvery  = 20 * time.Second // how often it looks for newer databases
@@ -66,6 +67,12 @@ func New(opts Options) (*Worker, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	opts.Limits = opts.Limits.withDefaults()
+	// Engines are told of folders in it, and work in one of their own.
+	data, err := filepath.Abs(opts.Data)
+	if err != nil {
+		return nil, err
+	}
+	opts.Data = data
 	puller, err := remote.NewPuller(opts.Registry, 0)
 	if err != nil {
 		return nil, err
@@ -175,7 +182,7 @@ func (s *slot) turn(ctx, work context.Context) error {
 		Worker: s.name, Scanner: s.child.name, Wait: leaseWait,
 		Databases: databases, Trouble: s.keeper.trouble(),
 	}
-	if databases[scan.Vulnerabilities] == "" {
+	if databases[scan.Vulnerabilities] == "" || s.keeper.looking() {
 		request.Wait = firstWait
 	}
 	// This is not interrupted when there is another database: an answer that is under way
@@ -188,7 +195,8 @@ func (s *slot) turn(ctx, work context.Context) error {
 	case ok:
 		return s.do(work, job)
 	}
-	// A registry that is about to stop says at once that there is none.
+	// A registry that has another database says so at once, and so does one that is about to stop.
+	s.keeper.look()
 	select {
 	case <-ctx.Done():
 	case <-time.After(time.Until(asked.Add(time.Second))):

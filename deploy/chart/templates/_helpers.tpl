@@ -110,7 +110,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if kindIs "invalid" $value }}{{ $_ := unset $config $key }}{{ end -}}
 {{- end -}}
 {{- /* To Helm's YAML an unquoted off is false. */ -}}
-{{- if and (hasKey $config "redirect") (kindIs "bool" $config.redirect) }}{{ $_ := set $config "redirect" "off" }}{{ end -}}
+{{- range $key := list "redirect" "scan-db" "scan-java-db" -}}
+{{- if and (hasKey $config $key) (kindIs "bool" (index $config $key)) }}{{ $_ := set $config $key "off" }}{{ end -}}
+{{- end -}}
 {{- $_ := set $config "addr" ":5000" -}}
 {{- $_ := set $config "admin-addr" ":5001" -}}
 {{- $_ := set $config "drain-timeout" (printf "%ss" (include "berth.drainSeconds" .)) -}}

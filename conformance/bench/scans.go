@@ -45,7 +45,7 @@ func scans(ctx context.Context, o options, dir string) (f figures, err error) {
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"--scan-db", "off", "--scan-java-db", "off", "--scanner", scanner}, strings.Fields(o.berthArgs)...)
+	args := append([]string{"--scanner", scanner}, strings.Fields(o.berthArgs)...)
 	m := mills{small: newMill(1 << 10), medium: newMill(64 << 10)}
 	begun := time.Now()
 	at, err := open(ctx, newBerth(o.berth, args, "", o.s3), dir, "beside", o.sizes, m, figures{})

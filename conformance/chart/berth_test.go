@@ -82,8 +82,8 @@ func TestBerthReadsConfig(t *testing.T) {
 	own := []string{
 		"addr", "admin-addr", "admin-password", "data", "database", "drain-timeout", "secret-key", "storage", "tls-cert", "tls-key",
 		"tls-auto", "acme-url", // certificates are the Ingress's or in tls.existingSecret
-		"oidc-allow-http",                                                                            // for tests
-		"scanner", "no-scanner", "scanner-workers", "scanner-memory", "scanner-disk", "scanner-time", // scanners have pods of their own
+		"oidc-allow-http",                                                                                            // for tests
+		"scanner", "no-scanner", "scanner-data", "scanner-workers", "scanner-memory", "scanner-disk", "scanner-time", // scanners have pods of their own
 	}
 	for key := range got {
 		if !slices.Contains(schemaSettings(t), key) && !slices.Contains(own, key) {

@@ -127,7 +127,7 @@ func connect(work string) (stop func() error, err error) {
 		return connectCluster(work, bin, scanner, n)
 	}
 	data := filepath.Join(work, "data")
-	b, err := server.StartBerth(context.Background(), bin, data, server.Options{Scan: scanner})
+	b, err := server.StartBerth(context.Background(), bin, data, server.Options{Args: []string{"--scanner", scanner}})
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,9 @@ func connectCluster(work, bin, scanner, replicas string) (stop func() error, err
 		return nil, err
 	}
 	args := []string{"--secret-key", secret}
-	c, stop, err := cluster.Temporary(context.Background(), cluster.Options{Berth: bin, Replicas: n, Args: args, Scan: scanner})
+	c, stop, err := cluster.Temporary(context.Background(), cluster.Options{
+		Berth: bin, Replicas: n, Args: append([]string{"--scanner", scanner}, args...),
+	})
 	if err != nil {
 		return nil, err
 	}

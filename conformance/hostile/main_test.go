@@ -39,7 +39,7 @@ func start(t *testing.T, args ...string) *world {
 	}
 	work := t.TempDir()
 	w := &world{T: t, bin: binary(t, "BERTH_BIN", "berth"), data: filepath.Join(work, "data")}
-	args = append([]string{"--scan-db", "off", "--scan-java-db", "off", "--scanner", binary(t, "BERTH_SCANNER_BIN", "berth-scanner")}, args...)
+	args = append([]string{"--scanner", binary(t, "BERTH_SCANNER_BIN", "berth-scanner")}, args...)
 	var err error
 	w.Berth, err = server.StartBerth(t.Context(), w.bin, w.data, server.Options{Args: args})
 	w.must(err)

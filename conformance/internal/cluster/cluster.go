@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"berth/conformance/internal/server"
@@ -18,7 +19,6 @@ type Options struct {
 	Berth    string   // the binary
 	Replicas int      // how many of it; zero means three
 	Args     []string // further arguments of serve, such as --sparse
-	Scan     string   // the binary that looks for vulnerabilities, once for each replica; empty means that nothing does
 }
 
 // Cluster is what runs.
@@ -81,10 +81,12 @@ func (c *Cluster) startAll(ctx context.Context) error {
 
 // StartReplica starts replica i, again if it has ended.
 func (c *Cluster) StartReplica(ctx context.Context, i int) (err error) {
-	args := append(c.Flags(), "--scanner-data", filepath.Join(c.dir, fmt.Sprintf("scanner%d", i)))
+	args := c.Flags()
+	if slices.Contains(c.opts.Args, "--scanner") {
+		args = append(args, "--scanner-data", filepath.Join(c.dir, fmt.Sprintf("scanner%d", i)))
+	}
 	c.Replicas[i], err = server.StartBerth(ctx, c.opts.Berth, "", server.Options{
 		Args: append(args, c.opts.Args...),
-		Scan: c.opts.Scan,
 		Log:  filepath.Join(c.dir, fmt.Sprintf("berth%d.log", i)),
 	})
 	return err

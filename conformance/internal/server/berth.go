@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -23,8 +24,7 @@ type Berth struct {
 
 // Options is how a berth for tests may differ from `berth serve`.
 type Options struct {
-	Args []string      // further arguments of serve, such as --sparse
-	Scan string        // the binary that looks for vulnerabilities; empty means that nothing does
+	Args []string      // further arguments of serve, such as --sparse; without --scanner nothing is scanned
 	Log  string        // the log file; empty means berth.log beside the data folder
 	Poll time.Duration // see Command; start-up time is measured with a short one
 }
@@ -47,7 +47,11 @@ func StartBerth(ctx context.Context, path, data string, o Options) (*Berth, erro
 		o.Log = filepath.Join(filepath.Dir(data), "berth.log")
 	}
 	args := []string{"serve", "--addr", addr, "--admin-addr", admin}
-	args = append(append(args, scanning(o.Scan)...), o.Args...)
+	args = append(args, "--scan-db", "off", "--scan-java-db", "off") // the internet is not for tests
+	if !slices.Contains(o.Args, "--scanner") {
+		args = append(args, "--no-scanner") // even if there is one beside berth
+	}
+	args = append(args, o.Args...)
 	if data != "" {
 		if err := os.MkdirAll(data, 0o755); err != nil {
 			return nil, err
@@ -67,14 +71,4 @@ func StartBerth(ctx context.Context, path, data string, o Options) (*Berth, erro
 		return nil, err
 	}
 	return &Berth{Process: p, Addr: addr, Admin: admin}, nil
-}
-
-// scanning are the arguments of serve that have a scanner run, or none, even if there is one beside berth. No database
-// of vulnerabilities is fetched from the internet.
-func scanning(scanner string) []string {
-	args := []string{"--scan-db", "off", "--scan-java-db", "off"}
-	if scanner == "" {
-		return append(args, "--no-scanner")
-	}
-	return append(args, "--scanner", scanner)
 }

@@ -84,8 +84,8 @@ func New(options Options) (*Scanner, error) {
 	}
 	options.Temp = temp
 
-	s := &Scanner{options: options, work: filepath.Join(temp, "work")}
-	if err := os.MkdirAll(s.work, 0o700); err != nil {
+	s := &Scanner{options: options}
+	if s.work, err = os.MkdirTemp(temp, "work-"); err != nil { // a name of its own, since all in it is removed
 		return nil, fmt.Errorf("the folder for temporary files: %w", err)
 	}
 	if err := os.Setenv("TMPDIR", s.work); err != nil {

@@ -67,9 +67,11 @@ func fromFindings(findings []scan.Finding) (rows []row) {
 func fromReport(report types.Report) (rows []row) {
 	for _, r := range report.Results {
 		for _, v := range r.Vulnerabilities {
+			//lint:ignore SA1019 it is the severity that the command shows
+			shown := v.Severity
 			one := row{
 				ID: v.VulnerabilityID, Package: v.PkgName, Installed: v.InstalledVersion, Fixed: v.FixedVersion,
-				Severity: v.Severity, Source: string(v.SeveritySource), Status: v.Status.String(),
+				Severity: shown, Source: string(v.SeveritySource), Status: v.Status.String(),
 				Type: string(r.Type), Target: r.Target, Path: v.PkgPath, Layer: v.Layer.Digest,
 				Title: v.Title, Description: v.Description, URL: v.PrimaryURL,
 				Aliases: strings.Join(v.VendorIDs, " "), References: strings.Join(v.References, " "), CWEs: strings.Join(v.CweIDs, " "),

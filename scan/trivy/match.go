@@ -64,10 +64,12 @@ var allSeverities = []dbtypes.Severity{
 
 // finding is a vulnerability that Trivy has found, in the words of package scan.
 func finding(r types.Result, v types.DetectedVulnerability) scan.Finding {
+	//lint:ignore SA1019 it is the severity that Trivy shows; its source is SeveritySource
+	shown := v.Severity
 	f := scan.Finding{
 		ID:       v.VulnerabilityID,
 		Aliases:  v.VendorIDs,
-		Severity: severity(v.Severity),
+		Severity: severity(shown),
 		Source:   string(v.SeveritySource),
 		Package: scan.Package{
 			Name:   v.PkgName,

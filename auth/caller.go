@@ -70,8 +70,11 @@ func decideScanner(r Request) Decision {
 
 // may reports whether policies and token allow action.
 func (v *visit) may(action Action) bool {
-	return v.gone == "" && v.decide(action).Allowed && v.holds(action)
+	return v.allows(action) && v.holds(action)
 }
+
+// allows reports whether the account may do action, whatever its token is for.
+func (v *visit) allows(action Action) bool { return v.gone == "" && v.decide(action).Allowed }
 
 // holds reports whether the token, if there is one, is good for action. On the
 // registry itself a token is good for the list of repositories and no more.

@@ -64,7 +64,8 @@ func (g *guard) BlobURL(ctx context.Context, repo registry.Name, d digest.Digest
 	return g.next.BlobURL(ctx, repo, d)
 }
 
-// StatManifest tells of somebody who may push that he may, as StatBlob does.
+// StatManifest tells of somebody who may push that he may, as StatBlob does, and whether his
+// account may.
 func (g *guard) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
 	v, err := g.access.visit(ctx, repo)
 	if err != nil {
@@ -74,6 +75,7 @@ func (g *guard) StatManifest(ctx context.Context, repo registry.Name, ref regist
 		return registry.Descriptor{}, g.access.report(ctx, err)
 	}
 	ctx = registry.WithPusherIf(ctx, func() bool { return v.may(PutImage) })
+	ctx = registry.WithMayPush(ctx, func() bool { return v.allows(PutImage) })
 	return g.next.StatManifest(fromScanner(ctx), repo, ref)
 }
 

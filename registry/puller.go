@@ -35,6 +35,22 @@ func FromPusher(ctx context.Context) bool {
 	return may != nil && may()
 }
 
+type mayPushKey struct{}
+
+// WithMayPush returns a context of a request of somebody whose account may push to the
+// repository if may reports so, even if the token that came with it is for pulling alone:
+// clients take such a one to see what is there before they push. may is only called where it
+// matters.
+func WithMayPush(ctx context.Context, may func() bool) context.Context {
+	return context.WithValue(ctx, mayPushKey{}, may)
+}
+
+// MayPush reports whether the account of who makes the request of ctx may push.
+func MayPush(ctx context.Context) bool {
+	may, _ := ctx.Value(mayPushKey{}).(func() bool)
+	return may != nil && may() || FromPusher(ctx)
+}
+
 type scannerKey struct{}
 
 // WithScanner returns a context of a request that a scanner of the registry's own makes, to

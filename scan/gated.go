@@ -44,9 +44,10 @@ func (g *gatedReader) BlobURL(ctx context.Context, repo registry.Name, d digest.
 	return g.next.BlobURL(ctx, repo, d)
 }
 
-// StatManifest passes for those who may push: they ask what they need not push again.
+// StatManifest passes for those whose accounts may push: they ask what they need not push
+// again, and what a signature is to be about.
 func (g *gatedReader) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
-	ref, err := g.pass(ctx, repo, ref, registry.FromPusher)
+	ref, err := g.pass(ctx, repo, ref, registry.MayPush)
 	if err != nil {
 		return registry.Descriptor{}, err
 	}

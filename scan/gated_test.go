@@ -47,7 +47,11 @@ func gatedOverHTTP(t *testing.T, url string) {
 	gated := scan.Gated(e, scan.NewGatekeeper(db, nil), func(_ context.Context, v scan.Verdict) { refused = append(refused, v) })
 	face := oci.New(auth.Guard(gated, access), oci.Options{
 		Authenticate: func(r *http.Request) (auth.Principal, error) {
-			return auth.Principal{Name: r.Header.Get("Who"), Kind: auth.User}, nil
+			p := auth.Principal{Name: r.Header.Get("Who"), Kind: auth.User}
+			if r.Header.Get("Pull-Token") != "" {
+				p.Limited, p.Scopes = true, []auth.Scope{{Type: "repository", Name: "team/app", Actions: []string{auth.Pull}}}
+			}
+			return p, nil
 		},
 		Challenge: func(*http.Request, error) string { return "Basic" },
 	})
@@ -114,6 +118,8 @@ func gatedOverHTTP(t *testing.T, url string) {
 	}
 	want(404, "GET", "puller", "v2")
 	want(401, "GET", "stranger", "v1")
+	want(200, "HEAD", "pusher", "v1", "Pull-Token") // before it asks for one for pushing
+	want(403, "HEAD", "puller", "v1", "Pull-Token")
 	if answer, _ := want(200, "HEAD", "pusher", "v1"); answer.Header.Get("Warning") != "" {
 		t.Errorf("who pushes is warned: %v", answer.Header)
 	}
@@ -158,7 +164,7 @@ func gatedOverHTTP(t *testing.T, url string) {
 			t.Errorf("%s: the warning is %q", method, w)
 		}
 	}
-	if len(refused) != 7 { // with the one above
+	if len(refused) != 8 { // with the one above
 		t.Errorf("told of refusals were %d", len(refused))
 	}
 

@@ -91,9 +91,13 @@ type descriptor struct {
 func pushBlobs(t *testing.T, c *sdk.Client, repo *string, subject *image) image {
 	t.Helper()
 	config, layer := []byte(`{"seed":"`+rand.Text()+`"}`), []byte(rand.Text())
+	kind := configType
+	if subject != nil {
+		kind = "application/vnd.example.config+json" // an artifact, which nobody can run
+	}
 	manifest := map[string]any{
 		"schemaVersion": 2, "mediaType": manifestType,
-		"config": descriptor{configType, pushLayer(t, c, repo, config, 10<<20), int64(len(config))},
+		"config": descriptor{kind, pushLayer(t, c, repo, config, 10<<20), int64(len(config))},
 		"layers": []descriptor{{layerType, pushLayer(t, c, repo, layer, 10<<20), int64(len(layer))}},
 	}
 	if subject != nil {

@@ -41,7 +41,7 @@ func Debian(t testing.TB) string {
 		}
 	}()
 	tree, made := filepath.Join(work, "tree"), filepath.Join(work, "tree.tar")
-	run(t, "debootstrap", "--variant=minbase", "bookworm", tree, "http://deb.debian.org/debian")
+	run(t, "debootstrap", "--variant=minbase", "bookworm", tree)
 	run(t, "tar", "-C", tree, "--sort=name", "--numeric-owner", "--exclude=./var/cache/apt/archives/*.deb",
 		"--exclude=./var/lib/apt/lists/*", "--exclude=./dev/*", "-cf", made, ".")
 	if err := os.Rename(made, path); err != nil {

@@ -65,8 +65,11 @@ func TestValidateGate(t *testing.T) {
 func TestGateInWords(t *testing.T) {
 	for want, g := range map[string]scan.Gate{
 		"lets all images pass": {Mode: scan.Off},
-		"blocks images with findings of severity HIGH or worse":                                                                                     {Mode: scan.Block, Severity: scan.High},
-		"blocks images with findings of severity HIGH or worse that were found at least a day ago":                                                  {Mode: scan.Block, Severity: scan.High, After: 24 * time.Hour},
+
+		"blocks images with findings of severity HIGH or worse": {Mode: scan.Block, Severity: scan.High},
+
+		"blocks images with findings of severity HIGH or worse that were found at least a day ago": {Mode: scan.Block, Severity: scan.High, After: 24 * time.Hour},
+
 		"warns of images with findings of severity LOW or worse that have a fix and were found at least 7 days ago, and those that are not scanned": {Mode: scan.Warn, Severity: scan.Low, Fixable: true, After: 7 * 24 * time.Hour, Scanned: true},
 	} {
 		if got := fmt.Sprint(g); got != want {

@@ -108,15 +108,15 @@ type supervisor struct {
 
 // run keeps a scanner running until ctx ends, and waits until it is gone.
 func (v supervisor) run(ctx context.Context) {
-	first := orDuration(v.first, time.Second)
-	for pause := first; ctx.Err() == nil; pause = min(2*pause, orDuration(v.most, time.Minute)) {
+	first := cmp.Or(v.first, time.Second)
+	for pause := first; ctx.Err() == nil; pause = min(2*pause, cmp.Or(v.most, time.Minute)) {
 		began := time.Now()
 		err := v.once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		lived := time.Since(began)
-		if lived >= orDuration(v.healthy, 5*time.Minute) {
+		if lived >= cmp.Or(v.healthy, 5*time.Minute) {
 			pause = first
 		}
 		v.log.Error("the scanner has ended; it is started again", "error", err, "lived", lived.Round(time.Millisecond), "pause", pause)
@@ -125,13 +125,6 @@ func (v supervisor) run(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
-}
-
-func orDuration(d, usual time.Duration) time.Duration {
-	if d == 0 {
-		return usual
-	}
-	return d
 }
 
 // once runs a scanner until it ends, or ctx does.
@@ -153,7 +146,7 @@ func (v supervisor) once(ctx context.Context) error {
 		p.Terminate()
 		select {
 		case <-p.Done():
-		case <-time.After(orDuration(v.patience, 12*time.Second)):
+		case <-time.After(cmp.Or(v.patience, 12*time.Second)):
 			v.log.Warn("the scanner does not end by itself and is killed", "pid", p.Pid())
 			p.Kill()
 		}

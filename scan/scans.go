@@ -27,9 +27,9 @@ var (
 // ErrNameUnknown and ErrManifestUnknown.
 type Scans interface {
 	// Start has an image scanned, or each image of an index. One that has an inventory is
-	// only matched anew. force leaves aside that an image is scanned once in 24 hours.
+	// only matched again, unless the options want another one.
 	// Errors: ErrUnsupportedImage, ErrArchived, registry.ErrLimitExceeded.
-	Start(ctx context.Context, repo registry.Name, d digest.Digest, force bool) (Scan, error)
+	Start(ctx context.Context, repo registry.Name, d digest.Digest, how StartOptions) (Scan, error)
 
 	// Scan says how the scan of an image stands. Errors: ErrNotScanned.
 	Scan(ctx context.Context, repo registry.Name, d digest.Digest) (Scan, error)
@@ -44,4 +44,10 @@ type Scans interface {
 	// Inventory returns what is in an image, a CycloneDX document in JSON.
 	// Errors: ErrNotScanned, also while the first step of the scan is under way.
 	Inventory(ctx context.Context, repo registry.Name, d digest.Digest) (json.RawMessage, error)
+}
+
+// StartOptions say how an image is scanned that was scanned before.
+type StartOptions struct {
+	Force bool // leave aside that an image is scanned once in 24 hours
+	Anew  bool // make another inventory
 }

@@ -123,7 +123,7 @@ func (s *Service) job(ctx context.Context, kept queue.Job, present Database) (*J
 	}
 	j := Job{
 		ID: kept.ID, Lease: formatLease(kept.Lease), Repository: repo, Digest: d,
-		HasInventory: !summary.InventoryAt.IsZero(), Match: present.Digest != "",
+		HasInventory: !summary.InventoryAt.IsZero() && !summary.Anew, Match: present.Digest != "",
 		Expires: s.opts.Lease, Attempt: kept.Attempts,
 	}
 	if j.HasInventory && !j.Match {

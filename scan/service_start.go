@@ -16,7 +16,7 @@ import (
 const once = 24 * time.Hour
 
 // Start implements [Scans].
-func (s *Service) Start(ctx context.Context, repo registry.Name, d digest.Digest, force bool) (Scan, error) {
+func (s *Service) Start(ctx context.Context, repo registry.Name, d digest.Digest, how StartOptions) (Scan, error) {
 	states, err := s.store.ScanStates(ctx, repo, []digest.Digest{d})
 	if err != nil {
 		return Scan{}, err
@@ -29,14 +29,14 @@ func (s *Service) Start(ctx context.Context, repo registry.Name, d digest.Digest
 		return Scan{}, ErrArchived
 	}
 	requests := map[digest.Digest]Request{}
-	if err := s.requests(ctx, repo, []digest.Digest{d}, requests, maxNested); err != nil {
+	if err := s.requests(ctx, repo, []digest.Digest{d}, how.Anew, requests, maxNested); err != nil {
 		return Scan{}, err
 	}
 	if !slices.ContainsFunc(slices.Collect(maps.Values(requests)), func(r Request) bool { return r.Kind == ImageManifest }) {
 		return Scan{}, ErrUnsupportedImage
 	}
-	if age := s.opts.Clock().Sub(state.RequestedAt); !force && age < once && state.Status != Failed {
-		return Scan{}, registry.ErrLimitExceeded.With("a scan of the image was asked for %s ago; it can be had once in 24 hours", age.Round(time.Minute))
+	if age := s.opts.Clock().Sub(state.RequestedAt); !how.Force && age < once && state.Status != Failed {
+		return Scan{}, registry.ErrLimitExceeded.With("a scan of the image was asked for %s ago; it can be had once in 24 hours", max(age.Round(time.Second), time.Second))
 	}
 	all := slices.SortedFunc(maps.Values(requests), func(a, b Request) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 	if err := s.store.RequestScans(ctx, repo, all); err != nil {
@@ -47,7 +47,7 @@ func (s *Service) Start(ctx context.Context, repo registry.Name, d digest.Digest
 
 // requests adds what has to be asked for so that images are scanned: of an index all that it
 // lists.
-func (s *Service) requests(ctx context.Context, repo registry.Name, images []digest.Digest, all map[digest.Digest]Request, depth int) error {
+func (s *Service) requests(ctx context.Context, repo registry.Name, images []digest.Digest, anew bool, all map[digest.Digest]Request, depth int) error {
 	manifests, err := s.store.ScanManifests(ctx, repo, images)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (s *Service) requests(ctx context.Context, repo registry.Name, images []dig
 		if err != nil {
 			return err
 		}
-		r := Request{Digest: m.Digest, Kind: KindOf(c), Cause: ByHand, Again: true}
+		r := Request{Digest: m.Digest, Kind: KindOf(c), Cause: ByHand, Again: true, Anew: anew}
 		all[m.Digest] = r
 		if r.Kind != IndexManifest || depth == 0 {
 			continue
@@ -73,5 +73,5 @@ func (s *Service) requests(ctx context.Context, repo registry.Name, images []dig
 		return nil
 	}
 	slices.Sort(listed)
-	return s.requests(ctx, repo, slices.Compact(listed), all, depth-1)
+	return s.requests(ctx, repo, slices.Compact(listed), anew, all, depth-1)
 }

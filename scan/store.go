@@ -120,6 +120,7 @@ type Summary struct {
 	OS          string
 	Packages    int
 	InventoryAt time.Time // zero if there is none
+	Anew        bool      // the next scan makes another inventory
 	Counts      Counts    // nil before the first findings
 	Blocking    Blocking
 	Database    digest.Digest // that the findings are from
@@ -135,6 +136,9 @@ type Request struct {
 
 	// Again has an image scanned that has findings from the present database.
 	Again bool
+
+	// Anew has another inventory made. The one that is there stays until then, or if it fails.
+	Anew bool
 }
 
 // Outcome is what became of a job.

@@ -20,6 +20,7 @@ type scanRun struct {
 	Wait       bool          `help:"Wait for the scans to end, be they new or those that were asked for before, and fail if one does."`
 	Timeout    time.Duration `default:"10m" help:"With --wait: how long at most."`
 	Force      bool          `help:"Also if it was asked for within 24 hours."`
+	Anew       bool          `help:"Read the layers once more instead of going by the inventory: there is a Java index now, or a newer scanner. Implies --force."`
 }
 
 // ranScan is what programs are told of a scan.
@@ -64,7 +65,7 @@ func (cmd scanRun) Run(ctx context.Context, c console) error {
 // start has an image scanned, and reports whether there is a scan of it now. One of many is passed
 // over where one by itself would be refused.
 func (cmd scanRun) start(ctx context.Context, c console, audit auditLog, scans scan.Scans, i imagesArg) (bool, error) {
-	_, err := scans.Start(ctx, i.repo, i.Digest, cmd.Force)
+	_, err := scans.Start(ctx, i.repo, i.Digest, scan.StartOptions{Force: cmd.Force || cmd.Anew, Anew: cmd.Anew})
 	switch {
 	case err == nil:
 		audit.image(ctx, "StartImageScan", i.repo, []registry.ImageID{{Digest: i.Digest}})

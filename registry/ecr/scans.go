@@ -113,7 +113,7 @@ func (c *call) startImageScan(ctx context.Context, in *imageInput) (startScanOut
 	if view.mode == scan.Enhanced {
 		return out, refusal("Validation", "This feature is disabled: with enhanced scanning, images are scanned as the rules of the registry say")
 	}
-	started, err := c.opts.Scans.Start(ctx, in.RepositoryName, image.Digest, false)
+	started, err := c.opts.Scans.Start(ctx, in.RepositoryName, image.Digest, scan.StartOptions{})
 	out.ID, out.Status = in.named(image), view.status(started)
 	return out, c.scanException(err, in, image)
 }

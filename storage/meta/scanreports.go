@@ -12,7 +12,7 @@ import (
 )
 
 // summaryColumns are those of a report r.
-const summaryColumns = `status, reason, scanner, os, packages, inventory_at, counts, blocking, database, database_at, matched_at`
+const summaryColumns = `status, reason, scanner, os, packages, inventory_at, counts, blocking, database, database_at, matched_at, anew`
 
 // summaryRow is the columns of a report.
 type summaryRow struct {
@@ -21,19 +21,20 @@ type summaryRow struct {
 	packages                           int
 	counts, blocking, database         string
 	inventoryAt, databaseAt, matchedAt *int64
+	anew                               bool
 }
 
 func (row *summaryRow) dest() []any {
 	return []any{
 		&row.status, &row.reason, &row.scanner, &row.os, &row.packages, &row.inventoryAt, &row.counts, &row.blocking,
-		&row.database, &row.databaseAt, &row.matchedAt,
+		&row.database, &row.databaseAt, &row.matchedAt, &row.anew,
 	}
 }
 
 func (row *summaryRow) summary(d digest.Digest) (scan.Summary, error) {
 	s := scan.Summary{
 		Digest: d, Status: row.status, Reason: row.reason, Scanner: row.scanner, OS: row.os, Packages: row.packages,
-		InventoryAt: optionalTime(row.inventoryAt), Database: digest.Digest(row.database),
+		InventoryAt: optionalTime(row.inventoryAt), Anew: row.anew, Database: digest.Digest(row.database),
 		DatabaseAt: optionalTime(row.databaseAt), MatchedAt: optionalTime(row.matchedAt),
 	}
 	return s, errors.Join(fromJSON(row.counts, &s.Counts), fromJSON(row.blocking, &s.Blocking))
@@ -100,6 +101,11 @@ func (tx *Tx) putOutcome(ctx context.Context, d digest.Digest, seen time.Time, o
 	}
 	if err != nil {
 		return err
+	}
+	if o.Inventory != nil || o.Status == scan.Failed || o.Status == scan.Unsupported {
+		if _, err := tx.exec(ctx, `UPDATE scan_reports SET anew = ? WHERE digest = ? AND anew`, false, string(d)); err != nil {
+			return err
+		}
 	}
 	if o.Inventory != nil {
 		_, err = tx.exec(ctx, `INSERT INTO scan_inventories (digest, content) VALUES (?, ?)

@@ -65,8 +65,9 @@ func (tx *Tx) rescan(ctx context.Context, q scan.Request, status scan.Status) (k
 			return true, err
 		}
 	}
-	if was != scan.Pending {
-		_, err = tx.exec(ctx, `UPDATE scan_reports SET status = ?, reason = '' WHERE digest = ?`, string(scan.Pending), string(q.Digest))
+	if was != scan.Pending || q.Anew {
+		_, err = tx.exec(ctx, `UPDATE scan_reports SET status = ?, reason = '', anew = anew OR ? WHERE digest = ?`,
+			string(scan.Pending), q.Anew, string(q.Digest))
 		if err != nil {
 			return true, err
 		}
@@ -132,7 +133,7 @@ func (db *DB) ScanStates(ctx context.Context, repo registry.Name, images []diges
 	err = inPortions(images, func(list string, args []any) error {
 		states, err := collect(ctx, db.run, scanState, `SELECT m.digest, m.media_type, m.archived, coalesce(s.cause, ''), s.requested_at,
 			coalesce(r.status, ''), coalesce(r.reason, ''), coalesce(r.scanner, ''), coalesce(r.os, ''), coalesce(r.packages, 0), r.inventory_at,
-			coalesce(r.counts, ''), coalesce(r.blocking, ''), coalesce(r.database, ''), r.database_at, r.matched_at,
+			coalesce(r.counts, ''), coalesce(r.blocking, ''), coalesce(r.database, ''), r.database_at, r.matched_at, coalesce(r.anew, FALSE),
 			r.status = 'PENDING' AND EXISTS (SELECT 1 FROM jobs j
 				WHERE j.kind = '`+scan.ScanJob+`' AND j.job_key = m.digest AND j.state = 'leased' AND j.due_at > `+db.dialect.clock()+`),
 			CASE WHEN r.status = 'PENDING' THEN (SELECT j.reason FROM jobs j

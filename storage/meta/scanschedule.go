@@ -40,7 +40,7 @@ func scanLooked(rows *sql.Rows) (l looked, err error) {
 func (db *DB) SchedulePending(ctx context.Context, after scan.Position, limit int) (int, scan.Position, error) {
 	after.Status = scan.Pending
 	return db.scheduleScans(ctx, scan.ScanJob, limit, after, `SELECT r.digest, r.database,
-		(r.inventory_at IS NULL OR EXISTS (SELECT 1 FROM vulnerability_databases d WHERE d.kind = '`+string(scan.Vulnerabilities)+`'))
+		(r.inventory_at IS NULL OR r.anew OR EXISTS (SELECT 1 FROM vulnerability_databases d WHERE d.kind = '`+string(scan.Vulnerabilities)+`'))
 			AND `+jobless+` AND EXISTS (`+wantedAnywhere+`)
 		FROM scan_reports r WHERE r.status = ? AND (r.database, r.digest) > (?, ?) ORDER BY r.database, r.digest LIMIT ?`,
 		string(scan.Pending), string(after.Database), string(after.Digest), limit)

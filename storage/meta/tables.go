@@ -85,7 +85,7 @@ var tables = []Table{
 	{"scans", columns(Int, "repository_id", Text, "digest", Text, "cause", Int, "requested_at"), "repository_id, digest"},
 	{"scan_reports", columns(Text, "digest", Text, "status", Text, "reason", Text, "scanner", Text, "os", Int, "packages",
 		Int, "inventory_at", Text, "counts", Text, "blocking", Text, "database", Int, "database_at", Int, "matched_at",
-		Text, "tried", Int, "created_at"), "digest"},
+		Text, "tried", Int, "created_at", Bool, "anew"), "digest"},
 	{"scan_inventories", columns(Text, "digest", Bytes, "content"), "digest"},
 	{"scan_findings", columns(Text, "digest", Bytes, "content"), "digest"},
 	{"vulnerability_databases", columns(Text, "kind", Text, "repository", Text, "digest", Text, "layer", Int, "schema_version",

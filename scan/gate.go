@@ -36,6 +36,9 @@ type Gate struct {
 	// cannot be scanned passes.
 	Scanned bool `json:"scanned,omitempty"`
 
+	// IgnoreVEX has VEX documents not help: whoever may push may attach one.
+	IgnoreVEX bool `json:"ignoreVEX,omitempty"`
+
 	Author    string    `json:"author"`
 	UpdatedAt time.Time `json:"updatedAt"`
 }
@@ -152,6 +155,9 @@ func (g Gate) String() string {
 	}
 	if g.Scanned {
 		s += ", and those that are not scanned"
+	}
+	if g.IgnoreVEX {
+		s += ", whatever VEX documents say"
 	}
 	return s
 }

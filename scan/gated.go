@@ -10,26 +10,26 @@ import (
 
 // Gated is a view of next in which images are pulled only as far as the gates of their
 // repositories let them. What is pushed, deleted and listed passes, and so do blobs: without
-// its manifest nobody knows which of them an image has. refused, if it is not nil, is told of
-// each pull that a gate has blocked.
-func Gated(next registry.Registry, k *Gatekeeper, refused func(context.Context, Verdict)) registry.Registry {
-	if refused == nil {
-		refused = func(context.Context, Verdict) {}
+// its manifest nobody knows which of them an image has. caught, if it is not nil, is told of
+// each pull that a gate has blocked or warned of.
+func Gated(next registry.Registry, k *Gatekeeper, caught func(context.Context, Verdict)) registry.Registry {
+	if caught == nil {
+		caught = func(context.Context, Verdict) {}
 	}
 	return struct {
 		registry.Reader
 		registry.Lister
 		registry.Writer
 		registry.Deleter
-	}{&gatedReader{next, k, refused}, next, next, next}
+	}{&gatedReader{next, k, caught}, next, next, next}
 }
 
 // gatedReader says method by method what passes, so that one that is added to the interface
 // is missing here until somebody has thought about it.
 type gatedReader struct {
-	next    registry.Reader
-	keeper  *Gatekeeper
-	refused func(context.Context, Verdict)
+	next   registry.Reader
+	keeper *Gatekeeper
+	caught func(context.Context, Verdict)
 }
 
 func (g *gatedReader) StatBlob(ctx context.Context, repo registry.Name, d digest.Digest) (registry.Descriptor, error) {
@@ -76,15 +76,15 @@ func (g *gatedReader) pass(ctx context.Context, repo registry.Name, ref registry
 	case v.Digest != "":
 		ref = registry.Reference{Digest: v.Digest}
 	}
-	switch {
-	case v.Passes || exempt(ctx):
-	case v.Blocked():
-		g.refused(ctx, v)
+	if v.Passes || exempt(ctx) {
+		return ref, nil
+	}
+	g.caught(ctx, v)
+	if v.Blocked() {
 		return ref, v.refusal()
-	default:
-		if warnings := registry.WarningsFrom(ctx); warnings != nil {
-			warnings.Add(v.warning())
-		}
+	}
+	if warnings := registry.WarningsFrom(ctx); warnings != nil {
+		warnings.Add(v.warning())
 	}
 	return ref, nil
 }

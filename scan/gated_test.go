@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,8 +44,8 @@ func gatedOverHTTP(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var refused []scan.Verdict
-	gated := scan.Gated(e, scan.NewGatekeeper(db, nil), func(_ context.Context, v scan.Verdict) { refused = append(refused, v) })
+	var caught []scan.Verdict
+	gated := scan.Gated(e, scan.NewGatekeeper(db, nil), func(_ context.Context, v scan.Verdict) { caught = append(caught, v) })
 	face := oci.New(auth.Guard(gated, access), oci.Options{
 		Authenticate: func(r *http.Request) (auth.Principal, error) {
 			p := auth.Principal{Name: r.Header.Get("Who"), Kind: auth.User}
@@ -113,8 +114,8 @@ func gatedOverHTTP(t *testing.T, url string) {
 	gate := scan.Gate{Repository: "team/*", Mode: scan.Block, Severity: scan.High}
 	put(gate)
 	all(map[string]int{"GET puller": 403, "HEAD puller": 403, "GET pusher": 403, "HEAD pusher": 200})
-	if len(refused) != 6 || refused[0].Digest != i.Digest || refused[0].Total != 7 {
-		t.Errorf("told of refusals were %d: %+v", len(refused), refused)
+	if len(caught) != 6 || caught[0].Digest != i.Digest || caught[0].Total != 7 || !caught[0].Blocked() {
+		t.Errorf("told of refusals were %d: %+v", len(caught), caught)
 	}
 	want(404, "GET", "puller", "v2")
 	want(401, "GET", "stranger", "v1")
@@ -155,7 +156,7 @@ func gatedOverHTTP(t *testing.T, url string) {
 	}
 
 	// A warning says the same, as far as a header can, and the pull goes on.
-	gate.Mode = scan.Warn
+	gate.Mode, caught = scan.Warn, nil
 	put(gate)
 	all(passes)
 	for _, method := range []string{"GET", "HEAD"} {
@@ -164,8 +165,8 @@ func gatedOverHTTP(t *testing.T, url string) {
 			t.Errorf("%s: the warning is %q", method, w)
 		}
 	}
-	if len(refused) != 8 { // with the one above
-		t.Errorf("told of refusals were %d", len(refused))
+	if len(caught) != 8 || slices.ContainsFunc(caught, scan.Verdict.Blocked) { // six of all, and the two
+		t.Errorf("told of warnings were %d: %+v", len(caught), caught)
 	}
 
 	// What nobody has scanned passes unless the gate wants it scanned; artifacts and indexes do.

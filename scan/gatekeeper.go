@@ -169,20 +169,25 @@ func (k *Gatekeeper) scanned(ctx context.Context, r *rules, generation int64, v 
 	if !v.Gate.mayStop(b, now) {
 		return v, nil
 	}
-	documents, _, err := k.store.VEX(ctx, v.Repository, s.Digest, false)
-	if err != nil {
-		return v, err
-	}
 	key := verdictKey{v.Repository, s.Digest, s.MatchedAt, ""}
-	for _, d := range documents {
-		key.documents += fmt.Sprintf("%s %s %d\n", d.Digest, d.Blob, d.ReadAt.UnixMicro())
+	x := Exclusions{Repository: v.Repository, Digest: s.Digest, Exceptions: r.exceptions}
+	if !v.Gate.IgnoreVEX {
+		documents, _, err := k.store.VEX(ctx, v.Repository, s.Digest, false)
+		if err != nil {
+			return v, err
+		}
+		for _, d := range documents {
+			key.documents += fmt.Sprintf("%s %s %d\n", d.Digest, d.Blob, d.ReadAt.UnixMicro())
+		}
 	}
 	if known, ok := k.remembered(generation, key, now); ok {
 		return known, nil
 	}
-	x := Exclusions{Repository: v.Repository, Digest: s.Digest, Exceptions: r.exceptions}
-	if x.Documents, x.Indexes, err = k.store.VEX(ctx, v.Repository, s.Digest, true); err != nil {
-		return v, err
+	if key.documents != "" {
+		var err error
+		if x.Documents, x.Indexes, err = k.store.VEX(ctx, v.Repository, s.Digest, true); err != nil {
+			return v, err
+		}
 	}
 	findings, err := k.findings(ctx, s.Digest)
 	if err != nil {

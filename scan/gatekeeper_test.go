@@ -126,6 +126,12 @@ func TestJudge(t *testing.T) {
 		{"a VEX document", high, []scan.Finding{found("CVE-1", scan.High, "", 0)}, func(k *kept) {
 			k.documents = []scan.VEXDocument{{Statements: []scan.VEXStatement{{Vulnerabilities: []string{"CVE-1"}, Status: scan.VEXNotAffected, Image: true}}}}
 		}, true},
+		{"a VEX document that is not asked", change(func(g *scan.Gate) { g.IgnoreVEX = true }), []scan.Finding{found("CVE-1", scan.High, "", 0)}, func(k *kept) {
+			k.documents = []scan.VEXDocument{{Statements: []scan.VEXStatement{{Vulnerabilities: []string{"CVE-1"}, Status: scan.VEXNotAffected, Image: true}}}}
+		}, false},
+		{"an exception where VEX is not asked", change(func(g *scan.Gate) { g.IgnoreVEX = true }), []scan.Finding{found("CVE-1", scan.High, "", 0)}, func(k *kept) {
+			k.exceptions = []scan.Exception{{Vulnerability: "CVE-1", Repository: "*"}}
+		}, true},
 		{"mode off", change(func(g *scan.Gate) { g.Mode = scan.Off }), []scan.Finding{found("CVE-1", scan.High, "", 0)}, nil, true},
 		{"a gate for others", change(func(g *scan.Gate) { g.Repository = "shop" }), []scan.Finding{found("CVE-1", scan.High, "", 0)}, nil, true},
 		{"an index", high, []scan.Finding{found("CVE-1", scan.High, "", 0)}, func(k *kept) { k.subject.MediaType = registry.MediaTypeImageIndex }, true},

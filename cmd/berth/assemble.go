@@ -93,7 +93,10 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 		reg = registry.ReadOnly(eng)
 	}
 	gates := scan.NewGatekeeper(db, nil)
-	reg = scan.Gated(reg, gates, audit.gated)
+	reg = scan.Gated(reg, gates, func(ctx context.Context, v scan.Verdict) {
+		m.gated(v)
+		audit.gated(ctx, v)
+	})
 	face := oci.New(auth.Guard(reg, access), oci.Options{
 		Authenticate: authenticator.Principal,
 		Greet:        access.Greet,

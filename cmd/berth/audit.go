@@ -16,7 +16,7 @@ import (
 	"berth/scan"
 )
 
-// auditLog writes a line of the log, marked audit=true, for each refusal, by a gate too, each change of
+// auditLog writes a line of the log, marked audit=true, for each refusal and warning, of gates too, each change of
 // accounts and policies, each session that is given out, each change that a command makes to repositories, images, quotas and
 // what clusters run, and each change through the API of ECR. What is pushed and deleted over /v2/ stands in the lines of the requests.
 type auditLog struct {
@@ -69,7 +69,11 @@ func (a auditLog) refused(ctx context.Context, e *auth.RefusedError) {
 
 // gated is for [scan.Gated].
 func (a auditLog) gated(ctx context.Context, v scan.Verdict) {
-	a.write(ctx, "refused", []slog.Attr{
+	what := "refused"
+	if !v.Blocked() {
+		what = "warned"
+	}
+	a.write(ctx, what, []slog.Attr{
 		slog.String("who", auth.PrincipalFrom(ctx).String()),
 		slog.String("action", string(auth.BatchGetImage)),
 		slog.String("repository", string(v.Repository)),

@@ -14,14 +14,22 @@ import (
 // scanMetrics are what Prometheus is told of scans.
 type scanMetrics struct {
 	scans *prometheus.HistogramVec
+	gates *prometheus.CounterVec
 }
 
 func newScanMetrics(with promauto.Factory) scanMetrics {
-	return scanMetrics{scans: with.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "berth_scan_seconds", Help: "Time from when a scan was asked for until a scanner told this server how it ended, by kind of the job and outcome: done, retried, failed, or dropped because the image is gone.",
-		Buckets: []float64{.25, .5, 1, 2, 5, 15, 60, 300, 1800},
-	}, []string{"kind", "outcome"})}
+	return scanMetrics{
+		scans: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "berth_scan_seconds", Help: "Time from when a scan was asked for until a scanner told this server how it ended, by kind of the job and outcome: done, retried, failed, or dropped because the image is gone.",
+			Buckets: []float64{.25, .5, 1, 2, 5, 15, 60, 300, 1800},
+		}, []string{"kind", "outcome"}),
+		gates: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "berth_scan_gate_pulls_total", Help: "Pulls that a gate has blocked, or only warned of, by its mode.",
+		}, []string{"mode"}),
+	}
 }
+
+func (m scanMetrics) gated(v scan.Verdict) { m.gates.WithLabelValues(string(v.Gate.Mode)).Inc() }
 
 func (m scanMetrics) scanned(kind string, o scan.JobOutcome, took time.Duration) {
 	m.scans.WithLabelValues(kind, string(o)).Observe(took.Seconds())

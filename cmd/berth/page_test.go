@@ -30,6 +30,7 @@ var elsewhere = []struct{ command, file, proof string }{
 	{"berth scan db import trivy-java-db", "testdata/scandb.txtar", `exec berth scan db import java.tar.gz`},
 	{"berth doctor --online", "testdata/scandb.txtar", `exec berth doctor .*--online`},
 	{"berth-scanner --registry", "../berth-scanner/main_test.go", `--registry`},
+	{"berth scan run team/app --anew --wait", scanScript, `exec berth scan run .* --anew --wait`},
 	{"docker push", scanScript, `exec docker push`},
 	{"aws ecr create-repository", scanScript, `\$ECR create-repository .* --image-scanning-configuration scanOnPush=true`},
 	{"aws ecr put-image-scanning-configuration", "../../conformance/ecr/repositories_test.go", `PutImageScanningConfiguration`},

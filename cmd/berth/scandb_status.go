@@ -98,11 +98,11 @@ func (s databaseStatus) rows() [][2]string {
 		if s.Missing {
 			add("", "IT IS NOT THERE ANY MORE, so nothing can be scanned; import it again")
 		}
-		age := ""
+		old := ""
 		if s.Old {
-			age = ", WHICH IS OLD"
+			old = ", WHICH IS OLD"
 		}
-		add("  made", "%s, %s ago%s", formatTime(d.UpdatedAt), (time.Duration(s.Age) * time.Second).Round(time.Minute), age)
+		add("  made", "%s, %s ago%s", formatTime(d.UpdatedAt), age(time.Now(), d.UpdatedAt), old)
 		add("  a newer one is due", "%s", formatTime(d.NextUpdate))
 		add("  imported", "%s, from %s", formatTime(d.ImportedAt), d.Source)
 	}

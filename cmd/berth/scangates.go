@@ -31,6 +31,7 @@ type scanGateSet struct {
 	Fixable    bool          `help:"Only those for which there is a fix."`
 	After      time.Duration `placeholder:"TIME" help:"Only those that were found in the image at least so long ago, such as 7d."`
 	Scanned    bool          `help:"Images that were not scanned must not be pulled either."`
+	IgnoreVEX  bool          `name:"ignore-vex" help:"Go by exceptions alone: VEX documents, which whoever may push may attach, let no image pass."`
 	Mode       string        `default:"block" enum:"block,warn,off" help:"Whether pulls are refused (block), or go on with a warning (warn); off lets all pass, where a wider pattern would not."`
 }
 
@@ -40,7 +41,8 @@ func (cmd scanGateSet) Run(ctx context.Context, c console) error {
 		return err
 	}
 	g := scan.Gate{
-		Repository: cmd.Repository, Mode: scan.GateMode(cmd.Mode), Severity: severity, Fixable: cmd.Fixable, After: cmd.After, Scanned: cmd.Scanned, Author: cmd.author(),
+		Repository: cmd.Repository, Mode: scan.GateMode(cmd.Mode), Severity: severity, Fixable: cmd.Fixable, After: cmd.After, Scanned: cmd.Scanned,
+		IgnoreVEX: cmd.IgnoreVEX, Author: cmd.author(),
 	}
 	if err := g.Validate(); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -97,11 +98,14 @@ func startChild(ctx context.Context, opts Options, cache scan.LayerCache) (*chil
 	return c, nil
 }
 
-// childEnv is the environment of engines: nothing secret.
+// childEnv is the environment of engines: nothing secret. An engine leaves half of the
+// processors to others, who would notice it on all of them however low its priority is; it
+// is hardly slower for that.
 func childEnv(temp string, l Limits) []string {
 	return append(process.Environment(),
 		"HOME="+temp, "TMPDIR="+temp,
 		fmt.Sprintf("GOMEMLIMIT=%d", l.Memory/5*4),
+		fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.GOMAXPROCS(0)/2)),
 	)
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // Nice is the priority that programs get: lower than that of all who have not asked for less.
-const Nice = 10
+const Nice = 19
 
 // Process is a program that was started.
 type Process struct {

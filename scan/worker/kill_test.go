@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"berth/scan/worker/process"
 )
 
 // TestKillEngine kills an engine in the midst of a job.
@@ -132,7 +134,7 @@ func TestPriority(t *testing.T) {
 				continue // it has ended
 			}
 			_, fields, _ := strings.Cut(string(b), ") ")
-			if nice := strings.Fields(fields)[16]; nice != "10" {
+			if nice := strings.Fields(fields)[16]; nice != strconv.Itoa(process.Nice) {
 				t.Errorf("a thread of the engine has the priority %s", nice)
 			}
 		}

@@ -20,9 +20,10 @@ func attributes(g *Group) *syscall.SysProcAttr {
 // lowerThread gives the thread less of the processor and of the disk. It may be that low
 // already, which is fine.
 func lowerThread() {
-	// A batch thread keeps nobody waiting who wakes up, and with the shortest slice that there is
-	// one that has to wait does so for a tenth of a millisecond. Kernels before 6.12 leave the slice
-	// aside, and refuse none of this.
+	// A batch thread does not take the processor from others when it wakes up, and with the
+	// shortest slice there is, others get it back within a tenth of a millisecond. Kernels before
+	// 6.12 ignore the slice; filters of system calls, such as that of RestrictRealtime= of
+	// systemd, refuse the call.
 	// https://docs.kernel.org/scheduler/sched-eevdf.html
 	const slice = 100_000 // nanoseconds
 	if unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_BATCH, Nice: Nice, Runtime: slice}, 0) != nil {

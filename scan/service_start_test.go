@@ -299,3 +299,23 @@ func TestArchivedChild(t *testing.T) {
 		w.wantError("Start", err, scan.ErrArchived)
 	})
 }
+
+// TestNested scans an image in an index in an index, as deep as is looked.
+func TestNested(t *testing.T) {
+	onBoth(t, func(w *world) {
+		image := registrytest.Recipe{Seed: 1}.Image()
+		top := image
+		for i := range 3 {
+			top = registrytest.Recipe{Seed: uint64(2 + i)}.Index(top)
+		}
+		w.push("app", top)
+		_, err := w.service.Start(w.ctx, "app", top.Digest, scan.StartOptions{})
+		w.must(err)
+		w.wantStatus("app", top.Digest, scan.Pending, "no scanner has asked for work")
+		(worker{w, "k", w.database("d")}).scanned("CVE-1")
+		w.wantStatus("app", top.Digest, scan.Complete, "")
+		if got := w.found("app", top.Digest); len(got) != 1 {
+			t.Errorf("found %v", got)
+		}
+	})
+}

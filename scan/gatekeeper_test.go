@@ -209,7 +209,6 @@ func TestVerdictsAge(t *testing.T) {
 	}
 }
 
-// TestJudgeFails has nothing pass of which the database does not know.
 // TestVerdictsKnowIndexes has an index come and go by whose digest a document means an image.
 func TestVerdictsKnowIndexes(t *testing.T) {
 	k := &kept{gates: []scan.Gate{{Repository: "*", Mode: scan.Block, Severity: scan.High}}}
@@ -227,6 +226,7 @@ func TestVerdictsKnowIndexes(t *testing.T) {
 	}
 }
 
+// TestJudgeFails has nothing pass of which the database does not know.
 func TestJudgeFails(t *testing.T) {
 	broken := errors.New("broken")
 	for _, k := range []*kept{

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,7 @@ type statement struct {
 	document *VEXDocument
 	whole    bool // it is about all packages of the image
 	packages []packageurl.PackageURL
+	covered  map[string]bool // by the URLs of packages, of those that were asked for
 }
 
 // statements are those about an image, by name of the vulnerability in upper case.
@@ -85,7 +87,7 @@ func (x Exclusions) statements() statements {
 	for i := range x.Documents {
 		d := &x.Documents[i]
 		for j := range d.Statements {
-			s := statement{VEXStatement: &d.Statements[j], document: d, whole: d.Statements[j].Image}
+			s := statement{VEXStatement: &d.Statements[j], document: d, whole: d.Statements[j].Image, covered: map[string]bool{}}
 			for _, p := range s.Products {
 				s.add(p, names)
 			}
@@ -125,22 +127,33 @@ func (s *statement) addPackages(urls []string) {
 	}
 }
 
+// covers reports whether a statement is about a package. Many findings are in the same one, so
+// it is looked for once.
+func (s *statement) covers(p Package) bool {
+	if s.whole {
+		return true
+	}
+	covers, known := s.covered[p.PURL]
+	if !known {
+		pkg, is := parsePURL(p.PURL)
+		covers = is && slices.ContainsFunc(s.packages, func(named packageurl.PackageURL) bool { return purlCovers(named, pkg) })
+		s.covered[p.PURL] = covers
+	}
+	return covers
+}
+
 // find returns what the last statement about a finding makes of it.
 func (all statements) find(f Finding) (Excepted, bool) {
 	if len(all) == 0 {
 		return Excepted{}, false
 	}
-	pkg, known := parsePURL(f.Package.PURL)
 	var last *statement
 	for _, name := range f.names() {
-		for i, s := range all[name] {
-			covers := s.whole
-			for _, p := range s.packages {
-				covers = covers || known && purlCovers(p, pkg)
-			}
+		for i := range all[name] {
+			s := &all[name][i]
 			// Of what is said at the same time the worse counts.
-			if covers && (last == nil || s.At.After(last.At) || s.At.Equal(last.At) && !s.Status.takesOut()) {
-				last = &all[name][i]
+			if s.covers(f.Package) && (last == nil || s.At.After(last.At) || s.At.Equal(last.At) && !s.Status.takesOut()) {
+				last = s
 			}
 		}
 	}

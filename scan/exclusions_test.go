@@ -1,6 +1,7 @@
 package scan_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -158,5 +159,24 @@ func TestVEXStatements(t *testing.T) {
 				t.Errorf("it is out with %+v", out[0])
 			}
 		})
+	}
+}
+
+// TestHostileVEX holds many findings against a document that names as much as one may.
+func TestHostileVEX(t *testing.T) {
+	s := scan.VEXStatement{Status: scan.VEXFixed}
+	var findings []scan.Finding
+	for i := range 2000 {
+		findings = append(findings, scan.Finding{ID: fmt.Sprint("CVE-", i), Package: scan.Package{Name: "linux", PURL: "pkg:deb/debian/linux@1?arch=amd64&distro=debian-12"}})
+		s.Vulnerabilities = append(s.Vulnerabilities, fmt.Sprint("CVE-", i))
+	}
+	for i := range 100_000 {
+		s.Products = append(s.Products, scan.VEXProduct{Names: []string{fmt.Sprintf("pkg:deb/debian/linux?arch=%d", i)}})
+	}
+	x := scan.Exclusions{Repository: "app", Digest: "sha256:x", Documents: []scan.VEXDocument{{Statements: []scan.VEXStatement{s}}}}
+	began := time.Now()
+	left, _, _ := x.Apply(findings, time.Now())
+	if took := time.Since(began); len(left) != len(findings) || took > 10*time.Second {
+		t.Errorf("after %s %d are left", took, len(left))
 	}
 }

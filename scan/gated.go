@@ -11,7 +11,8 @@ import (
 // Gated is a view of next in which images are pulled only as far as the gates of their
 // repositories let them. What is pushed, deleted and listed passes, and so do blobs: without
 // its manifest nobody knows which of them an image has. caught, if it is not nil, is told of
-// each pull that a gate has blocked or warned of.
+// each pull that a gate has blocked or warned of: once, though clients ask for most images with
+// HEAD first, which only counts where it is blocked.
 func Gated(next registry.Registry, k *Gatekeeper, caught func(context.Context, Verdict)) registry.Registry {
 	if caught == nil {
 		caught = func(context.Context, Verdict) {}
@@ -47,7 +48,7 @@ func (g *gatedReader) BlobURL(ctx context.Context, repo registry.Name, d digest.
 // StatManifest passes for those whose accounts may push: they ask what they need not push
 // again, and what a signature is to be about.
 func (g *gatedReader) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
-	ref, err := g.pass(ctx, repo, ref, registry.MayPush)
+	ref, err := g.pass(ctx, repo, ref, false)
 	if err != nil {
 		return registry.Descriptor{}, err
 	}
@@ -55,17 +56,17 @@ func (g *gatedReader) StatManifest(ctx context.Context, repo registry.Name, ref 
 }
 
 func (g *gatedReader) Manifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Manifest, error) {
-	ref, err := g.pass(ctx, repo, ref, func(context.Context) bool { return false })
+	ref, err := g.pass(ctx, repo, ref, true)
 	if err != nil {
 		return registry.Manifest{}, err
 	}
 	return g.next.Manifest(ctx, repo, ref)
 }
 
-// pass refuses what is not to be pulled, unless exempt or a scanner asks. It returns by which
-// digest to go on where it has looked at what ref names, which may name something else a
-// moment later.
-func (g *gatedReader) pass(ctx context.Context, repo registry.Name, ref registry.Reference, exempt func(context.Context) bool) (registry.Reference, error) {
+// pass refuses what is not to be pulled, unless a scanner asks or, without pull, who may push.
+// It returns by which digest to go on where it has looked at what ref names, which may name
+// something else a moment later.
+func (g *gatedReader) pass(ctx context.Context, repo registry.Name, ref registry.Reference, pull bool) (registry.Reference, error) {
 	if registry.FromScanner(ctx) {
 		return ref, nil
 	}
@@ -76,10 +77,12 @@ func (g *gatedReader) pass(ctx context.Context, repo registry.Name, ref registry
 	case v.Digest != "":
 		ref = registry.Reference{Digest: v.Digest}
 	}
-	if v.Passes || exempt(ctx) {
+	if v.Passes || !pull && registry.MayPush(ctx) {
 		return ref, nil
 	}
-	g.caught(ctx, v)
+	if pull || v.Blocked() {
+		g.caught(ctx, v)
+	}
 	if v.Blocked() {
 		return ref, v.refusal()
 	}

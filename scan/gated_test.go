@@ -165,7 +165,7 @@ func gatedOverHTTP(t *testing.T, url string) {
 			t.Errorf("%s: the warning is %q", method, w)
 		}
 	}
-	if len(caught) != 8 || slices.ContainsFunc(caught, scan.Verdict.Blocked) { // six of all, and the two
+	if len(caught) != 5 || slices.ContainsFunc(caught, scan.Verdict.Blocked) { // four of all, and one
 		t.Errorf("told of warnings were %d: %+v", len(caught), caught)
 	}
 

@@ -78,7 +78,21 @@ type verdictKey struct {
 	repo      registry.Name
 	digest    digest.Digest
 	matchedAt time.Time
-	documents string
+	documents digest.Digest // of those that refer to it and of the indexes that list it; empty if there are none
+}
+
+// markDocuments tells documents from others that an image may have at another time, and the
+// indexes by whose digests they may mean it.
+func markDocuments(documents []VEXDocument, indexes []digest.Digest) digest.Digest {
+	if len(documents) == 0 {
+		return ""
+	}
+	marks := digest.Canonical.Digester()
+	for _, d := range documents {
+		fmt.Fprintf(marks.Hash(), "%s %s %d\n", d.Digest, d.Blob, d.ReadAt.UnixMicro())
+	}
+	fmt.Fprintln(marks.Hash(), indexes)
+	return marks.Digest()
 }
 
 // maxVerdicts bounds the images that are remembered not to pass, or to do so only because of
@@ -172,13 +186,11 @@ func (k *Gatekeeper) scanned(ctx context.Context, r *rules, generation int64, v 
 	key := verdictKey{v.Repository, s.Digest, s.MatchedAt, ""}
 	x := Exclusions{Repository: v.Repository, Digest: s.Digest, Exceptions: r.exceptions}
 	if !v.Gate.IgnoreVEX {
-		documents, _, err := k.store.VEX(ctx, v.Repository, s.Digest, false)
+		documents, indexes, err := k.store.VEX(ctx, v.Repository, s.Digest, false)
 		if err != nil {
 			return v, err
 		}
-		for _, d := range documents {
-			key.documents += fmt.Sprintf("%s %s %d\n", d.Digest, d.Blob, d.ReadAt.UnixMicro())
-		}
+		key.documents = markDocuments(documents, indexes)
 	}
 	if known, ok := k.remembered(generation, key, now); ok {
 		return known, nil
@@ -188,6 +200,7 @@ func (k *Gatekeeper) scanned(ctx context.Context, r *rules, generation int64, v 
 		if x.Documents, x.Indexes, err = k.store.VEX(ctx, v.Repository, s.Digest, true); err != nil {
 			return v, err
 		}
+		key.documents = markDocuments(x.Documents, x.Indexes) // which may be others by now
 	}
 	findings, err := k.findings(ctx, s.Digest)
 	if err != nil {

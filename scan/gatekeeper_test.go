@@ -27,6 +27,7 @@ type kept struct {
 	gates      []scan.Gate
 	exceptions []scan.Exception
 	documents  []scan.VEXDocument
+	indexes    []digest.Digest
 	subject    scan.Subject
 	findings   []scan.Finding
 	manifest   registry.Manifest
@@ -53,7 +54,7 @@ func (k *kept) ScanFindings(context.Context, digest.Digest) ([]byte, error) {
 }
 
 func (k *kept) VEX(context.Context, registry.Name, digest.Digest, bool) ([]scan.VEXDocument, []digest.Digest, error) {
-	return k.documents, nil, k.err
+	return k.documents, k.indexes, k.err
 }
 
 func (k *kept) ArchivedManifest(context.Context, registry.Name, digest.Digest) (registry.Manifest, error) {
@@ -205,6 +206,23 @@ func TestVerdictsAge(t *testing.T) {
 	k.gates, k.generation = nil, 1
 	if v, err := keeper.Judge(t.Context(), "a", registry.Reference{Tag: "v1"}); err != nil || !v.Passes {
 		t.Errorf("without a gate: %+v, %v", v, err)
+	}
+}
+
+// TestVerdictsKnowIndexes has an index come and go by whose digest a document means an image.
+func TestVerdictsKnowIndexes(t *testing.T) {
+	k := &kept{gates: []scan.Gate{{Repository: "*", Mode: scan.Block, Severity: scan.High}}}
+	k.find(found("CVE-1", scan.High, "", 0))
+	k.documents = []scan.VEXDocument{{Statements: []scan.VEXStatement{
+		{Vulnerabilities: []string{"CVE-1"}, Status: scan.VEXFixed, Products: []scan.VEXProduct{{Names: []string{string(index)}}}},
+	}}}
+	keeper := scan.NewGatekeeper(k, func() time.Time { return now })
+	for i, indexes := range [][]digest.Digest{nil, {index}, nil} {
+		k.indexes = indexes
+		v, err := keeper.Judge(t.Context(), "app", registry.Reference{Digest: image})
+		if err != nil || v.Passes != (indexes != nil) {
+			t.Errorf("%d: %+v, %v", i, v, err)
+		}
 	}
 }
 

@@ -34,6 +34,9 @@ func purlCovers(statement, pkg packageurl.PackageURL) bool {
 	if statement.Subpath != "" && statement.Subpath != pkg.Subpath {
 		return false
 	}
+	if len(statement.Qualifiers) == 0 {
+		return true
+	}
 	has := pkg.Qualifiers.Map()
 	for _, q := range statement.Qualifiers {
 		if has[q.Key] != q.Value {

@@ -113,3 +113,39 @@ func TestSchedulesFew(t *testing.T) {
 		t.Errorf("progress: %+v, %v", p, err)
 	}
 }
+
+// TestDatabaseMeanwhile has another database come while images are looked at: when all that
+// waited for it have got their jobs, those get theirs with their results.
+func TestDatabaseMeanwhile(t *testing.T) {
+	onBoth(t, func(w *world) {
+		w.scanAll()
+		image := registrytest.Recipe{Seed: 1}.Image()
+		w.push("app", image, "v1")
+		k := worker{world: w, name: "k"}
+		j := k.take()
+		k.database = w.database("first")
+		w.must(w.service.Schedule(w.ctx))
+		k.end(j, k.result(j), http.StatusNoContent)
+		if j = k.take(); !j.HasInventory || !j.Match {
+			t.Errorf("the job is %+v", j)
+		}
+		old := k
+		w.passed += time.Hour
+		k.database = w.database("second")
+		w.must(w.service.Schedule(w.ctx))
+		old.end(j, old.result(j, "CVE-1"), http.StatusNoContent)
+		w.wantStatus("app", image.Digest, scan.Complete, "")
+		old.wantNone()
+		j = k.take()
+		w.passed += time.Hour
+		fresh := k
+		fresh.database = w.database("third")
+		w.must(w.service.Schedule(w.ctx))
+		k.end(j, k.result(j, "CVE-2"), http.StatusNoContent) // of a match
+		fresh.scanned("CVE-3")
+		w.wantJobs(0)
+		if got := w.found("app", image.Digest); !slices.Equal(got, []string{"CVE-3"}) {
+			t.Errorf("found %v", got)
+		}
+	})
+}

@@ -245,3 +245,77 @@ func TestAnewWithoutDatabase(t *testing.T) {
 		k.wantNone()
 	})
 }
+
+// TestAnewMeanwhile asks for an inventory to be made anew while a job is under way that has
+// not heard of it.
+func TestAnewMeanwhile(t *testing.T) {
+	onBoth(t, func(w *world) {
+		image := registrytest.Recipe{Seed: 1}.Image()
+		w.push("app", image)
+		start := func(how scan.StartOptions) {
+			t.Helper()
+			_, err := w.service.Start(w.ctx, "app", image.Digest, how)
+			w.must(err)
+		}
+		k := worker{w, "k", w.database("d")}
+		for what, end := range map[string]func(j scan.Job){
+			"a result":  func(j scan.Job) { k.end(j, k.result(j, "CVE-1"), http.StatusNoContent) },
+			"a failure": func(j scan.Job) { k.fail(j, scan.Failure{Reason: "no", Permanent: true}, http.StatusNoContent) },
+		} {
+			start(scan.StartOptions{Force: true})
+			j := k.take()
+			start(scan.StartOptions{Force: true, Anew: true})
+			end(j)
+			if s := w.state("app", image.Digest); s.Status != scan.Pending {
+				t.Errorf("%s: the scan is %s", what, s.Status)
+			}
+			if j := k.scanned("CVE-2"); j.HasInventory {
+				t.Errorf("%s: the inventory is not made anew", what)
+			}
+			w.wantStatus("app", image.Digest, scan.Complete, "")
+			w.wantJobs(0)
+		}
+	})
+}
+
+// TestArchivedChild scans an index of which one image was archived before it was pushed.
+func TestArchivedChild(t *testing.T) {
+	onBoth(t, func(w *world) {
+		old, fresh := registrytest.Recipe{Seed: 1}.Image(), registrytest.Recipe{Seed: 2}.Image()
+		w.push("app", old)
+		_, err := w.engine.SetStorageClass(w.ctx, "app", registry.ImageID{Digest: old.Digest}, registry.Archive)
+		w.must(err)
+		w.push("app", fresh)
+		index := registrytest.Recipe{Seed: 3}.Index(old, fresh)
+		index.Children = nil
+		w.push("app", index)
+		_, err = w.service.Start(w.ctx, "app", index.Digest, scan.StartOptions{})
+		w.must(err)
+		if j := (worker{w, "k", w.database("d")}).scanned("CVE-1"); j.Digest != fresh.Digest {
+			t.Errorf("the job is %+v", j)
+		}
+		w.wantJobs(0)
+		_, err = w.service.Start(w.ctx, "app", old.Digest, scan.StartOptions{})
+		w.wantError("Start", err, scan.ErrArchived)
+	})
+}
+
+// TestNested scans an image in an index in an index, as deep as is looked.
+func TestNested(t *testing.T) {
+	onBoth(t, func(w *world) {
+		image := registrytest.Recipe{Seed: 1}.Image()
+		top := image
+		for i := range 3 {
+			top = registrytest.Recipe{Seed: uint64(2 + i)}.Index(top)
+		}
+		w.push("app", top)
+		_, err := w.service.Start(w.ctx, "app", top.Digest, scan.StartOptions{})
+		w.must(err)
+		w.wantStatus("app", top.Digest, scan.Pending, "no scanner has asked for work")
+		(worker{w, "k", w.database("d")}).scanned("CVE-1")
+		w.wantStatus("app", top.Digest, scan.Complete, "")
+		if got := w.found("app", top.Digest); len(got) != 1 {
+			t.Errorf("found %v", got)
+		}
+	})
+}

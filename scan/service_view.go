@@ -29,7 +29,7 @@ type view struct {
 // look looks at some images.
 func (s *Service) look(ctx context.Context, repo registry.Name, images []digest.Digest) (*view, error) {
 	v := &view{service: s, repo: repo, states: map[digest.Digest]State{}, children: map[digest.Digest][]registry.Descriptor{}}
-	for range maxNested {
+	for range 1 + maxNested {
 		states, err := s.store.ScanStates(ctx, repo, images)
 		if err != nil {
 			return nil, err

@@ -26,7 +26,7 @@ type Store interface {
 	ScanManifests(ctx context.Context, repo registry.Name, images []digest.Digest) ([]registry.Manifest, error)
 
 	// RequestScans has images of a repository scanned that are still there, in one
-	// transaction. Errors: ErrArchived.
+	// transaction, but for those that are archived. Errors: ErrArchived if all are.
 	RequestScans(ctx context.Context, repo registry.Name, requests []Request) error
 
 	// ScanSummary returns what is kept of an image, whatever repository it is in.
@@ -48,7 +48,9 @@ type Store interface {
 	LeasedScan(ctx context.Context, id, lease int64) (queue.Job, error)
 
 	// EndScan keeps what became of a job and removes it, in one transaction. seen is
-	// MatchedAt of the summary that the outcome goes on from.
+	// MatchedAt of the summary that the outcome goes on from. If there is another database by
+	// now than the outcome is from, it adds the job for that. An inventory that somebody wants
+	// anew since the job was leased is still to be made.
 	// Errors: queue.ErrLeaseLost, ErrChanged.
 	EndScan(ctx context.Context, j queue.Job, seen time.Time, o Outcome) error
 

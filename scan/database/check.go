@@ -29,6 +29,10 @@ const headSize = 2 * maxPage
 // would have all others refused as older until then.
 const maxFuture = 24 * time.Hour
 
+// maxNext is how long after a database the next one may be expected. Until then nobody asks for
+// it, nor warns that there is none.
+const maxNext = 30 * 24 * time.Hour
+
 // Metadata is what a database says of itself.
 type Metadata struct {
 	Version      int
@@ -118,6 +122,9 @@ func (f form) readMetadata(r io.Reader, size int64, now time.Time) (m Metadata, 
 		return m, fmt.Errorf("it was made at %s, which is yet to come; see whether the clock of this machine is right", m.UpdatedAt.Format(time.RFC3339))
 	}
 	m.UpdatedAt, m.NextUpdate = m.UpdatedAt.UTC(), m.NextUpdate.UTC()
+	if latest := m.UpdatedAt.Add(maxNext); m.NextUpdate.After(latest) {
+		m.NextUpdate = latest
+	}
 	return m, nil
 }
 

@@ -30,6 +30,21 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckNext has a database say that there is none after it for a long time.
+func TestCheckNext(t *testing.T) {
+	for next, want := range map[string]time.Time{
+		"9999-12-31T23:59:59Z": made.Add(30 * 24 * time.Hour),
+		"2026-03-07T00:00:00Z": time.Date(2026, 3, 7, 0, 0, 0, 0, time.UTC),
+	} {
+		says := databasetest.File{Name: "metadata.json", Content: fmt.Appendf(nil, `{"Version":2,"UpdatedAt":%q,"NextUpdate":%q}`, made.Format(time.RFC3339), next)}
+		layer := databasetest.Pack(t, databasetest.Files(t, scan.Vulnerabilities, made)[0], says)
+		m, err := check(bytes.NewReader(layer), formOf(scan.Vulnerabilities), MaxUnpacked, made)
+		if err != nil || !m.NextUpdate.Equal(want) {
+			t.Errorf("%s: %s, %v", next, m.NextUpdate, err)
+		}
+	}
+}
+
 func TestCheckRefuses(t *testing.T) {
 	files := databasetest.Files(t, scan.Vulnerabilities, made)
 	db, metadata := files[0], files[1]

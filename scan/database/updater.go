@@ -10,6 +10,7 @@ import (
 
 	"berth/registry"
 	"berth/scan"
+	"berth/storage/queue"
 )
 
 // Updates is where it is kept how fetching databases goes. All replicas share it.
@@ -199,7 +200,7 @@ func (u *Updater) Update(ctx context.Context, kind scan.DatabaseKind) (Result, e
 		state.SucceededAt, state.Failures, state.Error = state.AttemptedAt, 0, ""
 	} else {
 		state.Failures++
-		state.Error = err.Error()
+		state.Error = queue.Reason(err.Error()) // the other registry may have said anything
 	}
 	return result, errors.Join(err, u.updates.PutDatabaseUpdate(ctx, state))
 }

@@ -3,6 +3,7 @@ package database_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -295,4 +296,29 @@ func TestUpdaterStops(t *testing.T) {
 	} else if !strings.Contains(err.Error(), string(registry.CodeUnsupported)) {
 		t.Error(err)
 	}
+}
+
+// TestUpdaterKeepsWhatIsSaid has the other registry say what no database can keep: that is a
+// failure as any, after which it is left alone for a while.
+func TestUpdaterKeepsWhatIsSaid(t *testing.T) {
+	onBoth(t, func(t *testing.T, w world) {
+		r := newRounds(t, w)
+		r.up.Push(t, "db:2", databasetest.LayerType, layer(t, made))
+		r.up.Before = func(w http.ResponseWriter, req *http.Request) bool {
+			if req.Method == http.MethodHead {
+				return false
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"errors":[{"code":"X","message":"a\u0000b%s"}]}`, strings.Repeat("c", 7000))
+			return true
+		}
+		r.pass(t)
+		if s := r.state(t, scan.Vulnerabilities); s.Failures != 1 || !strings.Contains(s.Error, "a\uFFFDb") || len(s.Error) > 5000 {
+			t.Errorf("%d failures, %d bytes: %q", s.Failures, len(s.Error), s.Error)
+		}
+		if asked := r.pass(t); asked != "" {
+			t.Errorf("asked too soon: %s", asked)
+		}
+	})
 }

@@ -21,6 +21,7 @@ var ErrNoVEX = errors.New("this is no VEX document")
 const (
 	maxStatements = 20_000
 	maxNames      = 200_000 // of vulnerabilities, products and subcomponents together
+	maxValues     = 500_000 // of JSON, of which two bytes may take hundreds in memory
 	maxText       = 2_000   // bytes of what is kept of a text
 )
 
@@ -52,6 +53,9 @@ func parse(b []byte, covers func(algorithm, hex string) bool, wrapped int) (scan
 	if len(b) == 0 || b[0] != '{' {
 		return scan.VEXDocument{}, ErrNoVEX
 	}
+	if values(b) > maxValues {
+		return scan.VEXDocument{}, fmt.Errorf("the document has more than %d members and elements", maxValues)
+	}
 	var m marks
 	if err := json.Unmarshal(b, &m); err != nil {
 		return scan.VEXDocument{}, fmt.Errorf("the document is not what it should be in JSON: %w", err)
@@ -70,6 +74,25 @@ func parse(b []byte, covers func(algorithm, hex string) bool, wrapped int) (scan
 		return parseAttestation(b, covers)
 	}
 	return scan.VEXDocument{}, ErrNoVEX
+}
+
+// values is how many objects, lists, and members and elements after the first JSON has about.
+// It is never less unless that is no JSON.
+func values(b []byte) (n int) {
+	text, escaped := false, false
+	for _, c := range b {
+		switch {
+		case escaped:
+			escaped = false
+		case text:
+			escaped, text = c == '\\', c != '"'
+		case c == '"':
+			text = true
+		case c == ',' || c == '{' || c == '[':
+			n++
+		}
+	}
+	return n
 }
 
 // clean is text as it is kept: of bounded length, and without what could do something to a
@@ -112,17 +135,23 @@ func moment(texts ...string) time.Time {
 // budget counts the names in a document.
 type budget int
 
-// add adds names to a list, unless they are too long to name anything.
+// add adds names to a list, unless they are too long to name anything. Those count too, and so
+// does what has no name: it takes its time as well.
 func (n *budget) add(list *[]string, names ...string) error {
 	const longest = 4096
+	counted := 0
 	for _, s := range names {
-		if s == "" || len(s) > longest {
-			continue
+		if s != "" {
+			counted++
 		}
-		if *n++; *n > maxNames {
-			return fmt.Errorf("the document names more than %d vulnerabilities and products", maxNames)
+	}
+	if *n += budget(max(counted, 1)); *n > maxNames {
+		return fmt.Errorf("the document names more than %d vulnerabilities and products", maxNames)
+	}
+	for _, s := range names {
+		if s != "" && len(s) <= longest {
+			*list = append(*list, clean(s))
 		}
-		*list = append(*list, clean(s))
 	}
 	return nil
 }

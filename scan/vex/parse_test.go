@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -232,4 +233,35 @@ func FuzzCycloneDXVEX(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(check)
+}
+
+// TestHostileSizes reads documents that are small for what they would take.
+func TestHostileSizes(t *testing.T) {
+	const openVEX = `{"@context":"https://openvex.dev/ns/v0.2.0","statements":[`
+	fill := func(s string, most int) string {
+		return strings.TrimSuffix(strings.Repeat(s+",", most/(len(s)+1)), ",")
+	}
+	for what, doc := range map[string]string{
+		"empty statements":          openVEX + fill(`{}`, scan.MaxVEX-100) + `]}`,
+		"products and things in it": openVEX + `{"vulnerability":"CVE-1","status":"fixed","products":[` + fill(`"a"`, 600_000) + `],"subcomponents":[` + fill(`{}`, 450_000) + `]}]}`,
+		"fewer empty statements":    openVEX + fill(`{}`, 700_000) + `]}`,
+		"empty vulnerabilities":     `{"bomFormat":"CycloneDX","vulnerabilities":[` + fill(`{}`, scan.MaxVEX-100) + `]}`,
+		"empty components":          `{"bomFormat":"CycloneDX","components":[` + fill(`{}`, scan.MaxVEX-100) + `]}`,
+		"long names, often": `{"bomFormat":"CycloneDX","components":[` + fill(`{"bom-ref":"x","purl":"`+strings.Repeat("p", 4100)+`"}`, 4<<20) +
+			`],"vulnerabilities":[{"id":"CVE-1","analysis":{"state":"resolved"},"affects":[` + fill(`{"ref":"x"}`, 2_400_000) + `]}]}`,
+	} {
+		t.Run(what, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			began := time.Now()
+			_, err := vex.Parse([]byte(doc), func(string, string) bool { return true })
+			runtime.ReadMemStats(&after)
+			if took := time.Since(began); err == nil || took > 5*time.Second {
+				t.Errorf("after %s: %v", took, err)
+			}
+			if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 300 {
+				t.Errorf("it takes %d MiB", took)
+			}
+		})
+	}
 }

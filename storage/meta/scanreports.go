@@ -83,8 +83,27 @@ func (db *DB) EndScan(ctx context.Context, j queue.Job, seen time.Time, o scan.O
 		if err := tx.FinishJob(ctx, j); err != nil {
 			return err
 		}
-		return tx.putOutcome(ctx, p.Digest, seen, o)
+		if err := tx.putOutcome(ctx, p.Digest, seen, o); err != nil {
+			return err
+		}
+		return tx.followScan(ctx, p.Digest, o)
 	})
+}
+
+// followScan adds the job that follows on an outcome which is not from the present database:
+// who made jobs of the images that waited for that left alone the one that was under way.
+func (tx *Tx) followScan(ctx context.Context, d digest.Digest, o scan.Outcome) error {
+	if o.Status != scan.Pending && o.Findings == nil {
+		return nil
+	}
+	present, err := tx.presentDatabase(ctx)
+	if err != nil || present == "" || present == string(o.Database) {
+		return err
+	}
+	if o.Status == scan.Pending {
+		return tx.enqueueScan(ctx, scan.ScanJob, d)
+	}
+	return tx.enqueueScan(ctx, scan.MatchJob, d)
 }
 
 // putOutcome keeps what became of a scan. Errors: scan.ErrChanged.
@@ -103,7 +122,16 @@ func (tx *Tx) putOutcome(ctx context.Context, d digest.Digest, seen time.Time, o
 		return err
 	}
 	if o.Inventory != nil || o.Status == scan.Failed || o.Status == scan.Unsupported {
-		if _, err := tx.exec(ctx, `UPDATE scan_reports SET anew = ? WHERE digest = ? AND anew`, false, string(d)); err != nil {
+		// A job that waits was asked for while this one was under way, which may not have heard of it.
+		_, err := tx.exec(ctx, `UPDATE scan_reports SET anew = ? WHERE digest = ? AND anew
+			AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.kind = ? AND j.job_key = ? AND j.state = 'waiting')`, false, string(d), scan.ScanJob, string(d))
+		if err != nil {
+			return err
+		}
+	}
+	if o.Status != "" {
+		_, err := tx.exec(ctx, `UPDATE scan_reports SET status = ?, reason = '' WHERE digest = ? AND anew`, string(scan.Pending), string(d))
+		if err != nil {
 			return err
 		}
 	}

@@ -390,3 +390,52 @@ func TestVEXOfBefore(t *testing.T) {
 		})
 	}
 }
+
+// TestVEXIsBounded has more documents pushed about an image than are gone by.
+func TestVEXIsBounded(t *testing.T) {
+	onBoth(t, func(t *testing.T, open func(t *testing.T) *meta.DB) {
+		db, ctx := open(t), t.Context()
+		e := engine.New(db, mem.New(), engine.Options{CreateOnPush: true})
+		image := registrytest.Recipe{Seed: 1}.Image()
+		push(t, e, "a", image)
+		on := image.Descriptor()
+		put := func(text string, statements ...scan.VEXStatement) registrytest.Image {
+			t.Helper()
+			doc := document("application/openvex+json", text, &on)
+			push(t, e, "a", doc)
+			err := db.PutVEX(ctx, "a", doc.Digest, []scan.VEXDocument{{Digest: doc.Digest, Blob: doc.Digest, Subject: image.Digest, Statements: statements}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return doc
+		}
+		large := scan.VEXStatement{Reason: strings.Repeat("x", 15<<20)}
+		want := func(documents int) {
+			t.Helper()
+			if all, _, err := db.VEX(ctx, "a", image.Digest, true); err != nil || len(all) != documents {
+				t.Fatalf("%d documents count, not %d: %v", len(all), documents, err)
+			}
+		}
+		first := put("1", large)
+		put("2", large)
+		want(2)
+		third := put("3", large)
+		want(2)
+		all, err := db.VEXDocuments(ctx, "a", scan.VEXDocument{}, 10)
+		if err != nil || len(all) != 3 {
+			t.Fatalf("%d documents, %v", len(all), err)
+		}
+		for _, x := range all {
+			if (x.Error != "") != (x.Digest == third.Digest) || (x.Error == "") != (len(x.Statements) == 1) {
+				t.Errorf("%s has the error %q", x.Digest, x.Error)
+			}
+		}
+		put("4", scan.VEXStatement{Reason: "small"})
+		want(3)
+		if err := e.DeleteManifest(ctx, "a", first.Digest); err != nil {
+			t.Fatal(err)
+		}
+		put("3", large)
+		want(3)
+	})
+}

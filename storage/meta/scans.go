@@ -98,6 +98,7 @@ func (db *DB) RequestScans(ctx context.Context, repo registry.Name, requests []s
 		if err != nil {
 			return err
 		}
+		var left int // those that are archived
 		for _, q := range requests {
 			var archived bool
 			err := tx.run.get(ctx, `SELECT archived FROM manifests WHERE repository_id = ? AND digest = ?`, []any{r.ID, string(q.Digest)}, &archived)
@@ -105,13 +106,16 @@ func (db *DB) RequestScans(ctx context.Context, repo registry.Name, requests []s
 			case isNone(err):
 				continue
 			case err == nil && archived:
-				err = scan.ErrArchived
+				left++ // an index may list such
 			case err == nil:
 				err = tx.RequestScan(ctx, r, q)
 			}
 			if err != nil {
 				return err
 			}
+		}
+		if left > 0 && left == len(requests) {
+			return scan.ErrArchived
 		}
 		return nil
 	})

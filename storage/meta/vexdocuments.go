@@ -53,10 +53,28 @@ func (db *DB) PutVEX(ctx context.Context, repo registry.Name, manifest digest.Di
 	})
 }
 
+// Limits on the documents of an image. Each pull that a gate may stop looks at them, and reads
+// what they say when it has not been so since they changed.
+const (
+	maxVEXDocuments  = 1000
+	maxVEXStatements = 32 << 20 // characters of JSON
+)
+
 func (tx *Tx) putVEX(ctx context.Context, r Repository, x scan.VEXDocument) error {
 	statements, err := json.Marshal(append([]scan.VEXStatement{}, x.Statements...))
 	if err != nil {
 		return err
+	}
+	if x.Error == "" {
+		var documents, size int64
+		err := tx.run.get(ctx, `SELECT count(*), coalesce(sum(length(v.statements)), 0) FROM vex_documents v`+countingVEX,
+			[]any{r.ID, string(x.Subject)}, &documents, &size)
+		if err != nil {
+			return err
+		}
+		if documents >= maxVEXDocuments || size+int64(len(statements)) > maxVEXStatements {
+			x.Error, statements = "the documents of the image before it say as much as is gone by: delete some, and push it again", []byte("[]")
+		}
 	}
 	_, err = tx.exec(ctx, `INSERT INTO vex_documents
 		(repository_id, digest, blob, subject, tag, format, document_id, author, issued_at, read_at, error, statements)
@@ -110,11 +128,13 @@ func (q queries) VEX(ctx context.Context, repo registry.Name, d digest.Digest, w
 // vexOf returns the documents that refer to an image or index and count: those that belong to
 // a tag as long as that is theirs.
 func (q queries) vexOf(ctx context.Context, r Repository, subject digest.Digest, whole bool) ([]scan.VEXDocument, error) {
-	return collect(ctx, q.run, scanVEX, selectVEX(whole)+` WHERE v.repository_id = ? AND v.subject = ? AND v.error = ''
-		AND (v.tag = '' OR EXISTS (SELECT 1 FROM tags t JOIN manifests m ON m.id = t.manifest_id
-			WHERE t.repository_id = v.repository_id AND t.name = v.tag AND m.digest = v.digest))
-		ORDER BY v.digest, v.blob`, r.ID, string(subject))
+	return collect(ctx, q.run, scanVEX, selectVEX(whole)+countingVEX+` ORDER BY v.digest, v.blob`, r.ID, string(subject))
 }
+
+// countingVEX is the condition of [queries.vexOf].
+const countingVEX = ` WHERE v.repository_id = ? AND v.subject = ? AND v.error = ''
+	AND (v.tag = '' OR EXISTS (SELECT 1 FROM tags t JOIN manifests m ON m.id = t.manifest_id
+		WHERE t.repository_id = v.repository_id AND t.name = v.tag AND m.digest = v.digest))`
 
 // selectVEX selects documents v, without their statements unless whole is set.
 func selectVEX(whole bool) string {

@@ -38,7 +38,7 @@ func (cmd scanStatus) tell(c console, p scan.Progress, now time.Time) error {
 		return err
 	}
 	if _, ok := present[scan.Vulnerabilities]; !ok {
-		fmt.Fprintln(c.out, "There is no vulnerability database, so that no vulnerability is found; berth scan db import has one brought in.")
+		fmt.Fprintln(c.out, "There is no vulnerability database, so that no vulnerability is found; berth scan db update fetches it, berth scan db import brings one in.")
 	}
 	fmt.Fprintln(c.out)
 	rows = nil

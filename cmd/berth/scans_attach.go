@@ -83,6 +83,7 @@ func attachInventory(ctx context.Context, e *engine.Engine, i imagesArg, invento
 	if err != nil {
 		return "", err
 	}
+	layer.Annotations = map[string]string{ocispec.AnnotationTitle: "inventory.cdx.json"} // or oras does not pull it
 	b, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: scan.InventoryMediaType,
 		Config: config, Layers: []registry.Descriptor{layer},

@@ -69,7 +69,7 @@ func checkRepositories(pattern string) error {
 		return errors.New("the pattern of repositories is empty; * is all of them")
 	}
 	if len(pattern) > maxPattern || strings.Trim(pattern, "abcdefghijklmnopqrstuvwxyz0123456789._-/*?") != "" {
-		return fmt.Errorf("no repository is called like %q: names have small letters, digits and ./_-, and in a pattern * and ?", registry.Clip(pattern))
+		return fmt.Errorf("no repository is called like %q: names have small letters, digits and ./_-, in a pattern * and ?, and neither the host of the registry nor a tag", registry.Clip(pattern))
 	}
 	return nil
 }

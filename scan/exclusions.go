@@ -103,6 +103,13 @@ func (x Exclusions) statements() statements {
 	return all
 }
 
+// IsAbout reports whether anything that a document says is about an image, which may be an index
+// with others, or about packages wherever they are. If not it counts for nothing.
+func (d VEXDocument) IsAbout(repo registry.Name, image digest.Digest, others ...digest.Digest) bool {
+	x := Exclusions{Repository: repo, Digest: image, Indexes: others, Documents: []VEXDocument{d}}
+	return len(x.statements()) > 0
+}
+
 // add adds what is said about a product: the image, packages of it, or a package by itself.
 func (s *statement) add(p VEXProduct, image imageNames) {
 	for _, name := range p.Names {

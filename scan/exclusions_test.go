@@ -180,3 +180,29 @@ func TestHostileVEX(t *testing.T) {
 		t.Errorf("after %s %d are left", took, len(left))
 	}
 }
+
+// TestIsAbout tells documents that somebody has put beside the wrong image, or with another name for it.
+func TestIsAbout(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		product scan.VEXProduct
+		want    bool
+	}{
+		{"the image", scan.VEXProduct{Names: []string{image.String()}}, true},
+		{"its index", scan.VEXProduct{Names: []string{index.String()}}, true},
+		{"its name", scan.VEXProduct{Names: []string{"pkg:oci/app?repository_url=registry.example/team/app"}}, true},
+		{"a package of it", scan.VEXProduct{Names: []string{"pkg:oci/app"}, Subcomponents: []string{"pkg:npm/lodash"}}, true},
+		{"a package", scan.VEXProduct{Names: []string{"pkg:npm/lodash"}}, true},
+		{"an image elsewhere", scan.VEXProduct{Names: []string{"pkg:oci/app?repository_url=registry.example/app"}}, false},
+		{"another image", scan.VEXProduct{Names: []string{digest.FromString("other").String()}}, false},
+		{"a package of another image", scan.VEXProduct{Names: []string{"pkg:oci/other"}, Subcomponents: []string{"pkg:npm/lodash"}}, false},
+		{"a package without a type", scan.VEXProduct{Names: []string{"lodash"}}, false},
+	} {
+		d := scan.VEXDocument{Statements: []scan.VEXStatement{{
+			Vulnerabilities: []string{"CVE-2024-1"}, Status: scan.VEXNotAffected, Products: []scan.VEXProduct{test.product},
+		}}}
+		if got := d.IsAbout("team/app", image, index); got != test.want {
+			t.Errorf("%s: %t", test.name, got)
+		}
+	}
+}

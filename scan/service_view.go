@@ -187,7 +187,7 @@ func (v *view) status(state State) (Status, string) {
 	return Pending, why
 }
 
-const noDatabase = "there is no vulnerability database yet: berth scan db import has one brought in"
+const noDatabase = "there is no vulnerability database yet: berth scan db update fetches it, berth scan db import brings one in"
 
 // index is the scan of an index, put together from those of its images.
 func (v *view) index(ctx context.Context, state State) (Scan, error) {

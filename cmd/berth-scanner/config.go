@@ -104,7 +104,7 @@ func (f flags) work(ctx context.Context, errs io.Writer) error {
 		return err
 	}
 	log := newLogger(errs, f.LogFormat, f.LogLevel)
-	client, err := remote.NewClient(f.Registry, remote.ClientOptions{Authorize: authorize})
+	client, err := remote.NewClient(f.Registry, remote.ClientOptions{Authorize: authorize, Logger: log})
 	if err != nil {
 		return fmt.Errorf("--registry: %w", err)
 	}

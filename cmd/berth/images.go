@@ -33,7 +33,7 @@ func parseImage(s string) (name registry.Name, ref registry.Reference, err error
 	if byTag {
 		repo, tag = repo[:colon], repo[colon+1:]
 	}
-	if name, err = registry.ParseName(repo); err != nil {
+	if name, err = parseRepository(repo); err != nil {
 		return name, ref, err
 	}
 	switch {
@@ -45,6 +45,37 @@ func parseImage(s string) (name registry.Name, ref registry.Reference, err error
 		ref.Tag, err = registry.ParseTag(tag)
 	}
 	return name, ref, err
+}
+
+// parseRepository reads the name of a repository. Clients call it by the host of the registry
+// too, and images by a tag: who does so here is told what to write.
+func parseRepository(s string) (registry.Name, error) {
+	name, err := registry.ParseName(s)
+	if err == nil {
+		return name, nil
+	}
+	bare := s
+	if _, after, ok := strings.Cut(bare, "://"); ok {
+		bare = after
+	}
+	if host, after, ok := strings.Cut(bare, "/"); ok && (bare != s || strings.ContainsAny(host, ":")) {
+		bare = after
+	}
+	bare, _, _ = strings.Cut(bare, "@")
+	bare, _, _ = strings.Cut(bare, ":")
+	if name, parseErr := registry.ParseName(bare); parseErr == nil && bare != s {
+		return "", fmt.Errorf("%q is not the name of a repository; it is called %s here, without the host of the registry or a tag", registry.Clip(s), name)
+	}
+	return "", err
+}
+
+// withoutHost adds to the error that a repository is not there that its name begins as a host does.
+func withoutHost(name registry.Name, err error) error {
+	host, rest, ok := strings.Cut(string(name), "/")
+	if !ok || !errors.Is(err, registry.ErrNameUnknown) || host != "localhost" && !strings.Contains(host, ".") {
+		return err
+	}
+	return fmt.Errorf("%w; if %s is the host of the registry, leave it out: %s", err, host, rest)
 }
 
 type imageList struct {
@@ -82,7 +113,7 @@ func listImage(i registry.Image) listedImage {
 }
 
 func (cmd imageList) Run(ctx context.Context, c console) error {
-	name, err := registry.ParseName(cmd.Repository)
+	name, err := parseRepository(cmd.Repository)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ type lifecycleGet struct {
 }
 
 func (cmd lifecycleGet) Run(ctx context.Context, c console) error {
-	name, err := registry.ParseName(cmd.Name)
+	name, err := parseRepository(cmd.Name)
 	if err != nil {
 		return err
 	}

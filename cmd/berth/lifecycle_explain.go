@@ -51,7 +51,7 @@ type lifecyclePreview struct {
 }
 
 func (cmd lifecyclePreview) Run(ctx context.Context, c console) error {
-	name, err := registry.ParseName(cmd.Name)
+	name, err := parseRepository(cmd.Name)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type lifecycleHistory struct {
 }
 
 func (cmd lifecycleHistory) Run(ctx context.Context, c console) error {
-	name, err := registry.ParseName(cmd.Name)
+	name, err := parseRepository(cmd.Name)
 	if err != nil {
 		return err
 	}

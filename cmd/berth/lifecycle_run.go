@@ -49,7 +49,7 @@ func (cmd lifecycleRun) Run(ctx context.Context, c console) error {
 
 func (cmd lifecycleRun) run(ctx context.Context, c console, db *meta.DB, p *lifecycle.Pruner) error {
 	if !cmd.All {
-		name, err := registry.ParseName(cmd.Name)
+		name, err := parseRepository(cmd.Name)
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func (f dataFlags) withEngine(ctx context.Context, opts engine.Options, do func(
 func (f dataFlags) change(ctx context.Context, c console, repo string, opts engine.Options,
 	do func(context.Context, *engine.Engine, registry.Name, auditLog) error,
 ) error {
-	name, err := registry.ParseName(repo)
+	name, err := parseRepository(repo)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ type listedTag struct {
 }
 
 func (cmd repoShow) Run(ctx context.Context, c console) error {
-	name, err := registry.ParseName(cmd.Name)
+	name, err := parseRepository(cmd.Name)
 	if err != nil {
 		return err
 	}

@@ -73,8 +73,10 @@ func (cmd scanExceptionAdd) Run(ctx context.Context, c console) error {
 		if x.ExpiresAt.IsZero() {
 			fmt.Fprintln(c.err, "berth: the exception never expires, and so nobody will look at it again; --expires says when it is to end")
 		}
-		_, err = fmt.Fprintf(c.out, "exception %d for %s in %s added\n", x.ID, x.Vulnerability, x.Repository)
-		return err
+		if _, err = fmt.Fprintf(c.out, "exception %d for %s in %s added\n", x.ID, x.Vulnerability, x.Repository); err != nil {
+			return err
+		}
+		return tellUnmatched(ctx, c, db, x.Repository)
 	})
 }
 

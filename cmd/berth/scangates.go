@@ -52,8 +52,10 @@ func (cmd scanGateSet) Run(ctx context.Context, c console) error {
 		if err := db.PutGate(ctx, g); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.out, "the gate of %s %s\n", g.Repository, g)
-		return err
+		if _, err := fmt.Fprintf(c.out, "the gate of %s %s\n", g.Repository, g); err != nil {
+			return err
+		}
+		return tellUnmatched(ctx, c, db, g.Repository)
 	})
 }
 
@@ -108,7 +110,7 @@ func (cmd scanGateExplain) Run(ctx context.Context, c console) error {
 	return cmd.withDatabase(ctx, func(db *meta.DB) error {
 		verdicts, err := explainGate(ctx, db, name, ref)
 		if err != nil {
-			return err
+			return withoutHost(name, err)
 		}
 		if cmd.Output == "json" {
 			return printJSON(c, verdicts)

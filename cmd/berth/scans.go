@@ -61,14 +61,14 @@ func findImages(ctx context.Context, e *engine.Engine, arg string) ([]imagesArg,
 	}
 	if ref != (registry.Reference{}) {
 		image, err := e.Image(ctx, repo, registry.ImageID{Digest: ref.Digest, Tag: ref.Tag})
-		return []imagesArg{{image, repo, arg, true}}, err
+		return []imagesArg{{image, repo, arg, true}}, withoutHost(repo, err)
 	}
 	var found []imagesArg
 	q := registry.ImagesQuery{Status: registry.Tagged, Class: registry.Standard, Limit: 1000}
 	for more := true; more; {
 		var page []registry.Image
 		if page, more, err = e.Images(ctx, repo, q); err != nil {
-			return nil, err
+			return nil, withoutHost(repo, err)
 		}
 		for _, i := range page {
 			q.Last.Digest = i.Digest
@@ -97,11 +97,14 @@ func tellCounts(counts scan.Counts) string {
 
 // tellScan is how a scan stands, in a line.
 func tellScan(s scan.Scan) string {
-	told := string(s.Status)
-	if s.Reason != "" {
-		told += ": " + printable(s.Reason)
+	why := s.Reason
+	if why == "" && s.Status == scan.Unsupported {
+		why = "there is nothing in it that could be scanned"
 	}
-	return told
+	if why == "" {
+		return string(s.Status)
+	}
+	return string(s.Status) + ": " + printable(why)
 }
 
 // scanError says what to do about errors of scans.

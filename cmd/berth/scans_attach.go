@@ -38,7 +38,7 @@ func (cmd scanAttach) Run(ctx context.Context, c console) error {
 		}
 		inventory, err := scans.Inventory(ctx, i.repo, i.Digest)
 		if err != nil {
-			return scanError(i.name, err)
+			return noInventory(ctx, scans, i, err)
 		}
 		d, err := attachInventory(ctx, e, i, inventory)
 		if err != nil {
@@ -48,6 +48,16 @@ func (cmd scanAttach) Run(ctx context.Context, c console) error {
 		_, err = fmt.Fprintf(c.out, "%s@%s has the inventory of %s and refers to it\n", i.repo, d, i.name)
 		return err
 	})
+}
+
+// noInventory says why there is none. An image for which a scan was asked is not told to ask again.
+func noInventory(ctx context.Context, scans scan.Scans, i imagesArg, err error) error {
+	if errors.Is(err, scan.ErrNotScanned) {
+		if s, lookErr := scans.Scan(ctx, i.repo, i.Digest); lookErr == nil {
+			return fmt.Errorf("there is no inventory: %s is %s", i.name, tellScan(s))
+		}
+	}
+	return scanError(i.name, err)
 }
 
 // errSayWhich is of a repository where one image is to be named.
@@ -73,6 +83,7 @@ func attachInventory(ctx context.Context, e *engine.Engine, i imagesArg, invento
 	if err != nil {
 		return "", err
 	}
+	layer.Annotations = map[string]string{ocispec.AnnotationTitle: "inventory.cdx.json"} // or oras does not pull it
 	b, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: scan.InventoryMediaType,
 		Config: config, Layers: []registry.Descriptor{layer},

@@ -35,9 +35,9 @@ func (cmd scanList) Run(ctx context.Context, c console) error {
 			return err
 		}
 		if cmd.Repository != "" {
-			name, err := registry.ParseName(cmd.Repository)
+			name, err := parseRepository(cmd.Repository)
 			if err == nil {
-				err = add(name)
+				err = withoutHost(name, add(name))
 			}
 			if err != nil {
 				return err

@@ -38,7 +38,7 @@ func (cmd scanStatus) tell(c console, p scan.Progress, now time.Time) error {
 		return err
 	}
 	if _, ok := present[scan.Vulnerabilities]; !ok {
-		fmt.Fprintln(c.out, "There is no vulnerability database, so that no vulnerability is found; berth scan db import has one brought in.")
+		fmt.Fprintln(c.out, "There is no vulnerability database, so that no vulnerability is found; berth scan db update fetches it, berth scan db import brings one in.")
 	}
 	fmt.Fprintln(c.out)
 	rows = nil
@@ -57,7 +57,7 @@ func (cmd scanStatus) tell(c console, p scan.Progress, now time.Time) error {
 		return err
 	}
 	if len(p.Workers) == 0 {
-		fmt.Fprintln(c.out, "No scanner has asked for work in the last ten minutes.")
+		fmt.Fprintln(c.out, "No scanner has asked for work in the last ten minutes. A server runs the berth-scanner that lies beside its program when it starts, or --scanner; others run elsewhere.")
 	}
 	fmt.Fprintf(c.out, "\nimages scanned: %d, of which %d with the present database and %d with another\n", p.Statuses[scan.Complete], p.Current, p.Outdated)
 	fmt.Fprintf(c.out, "images to be scanned: %d; failed: %d; not to be scanned at all: %d\n", p.Statuses[scan.Pending], p.Statuses[scan.Failed], p.Statuses[scan.Unsupported])

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"berth/registry"
 	"berth/scan"
 	"berth/storage/meta"
 )
@@ -18,7 +17,7 @@ type scanTrend struct {
 }
 
 func (cmd scanTrend) Run(ctx context.Context, c console) error {
-	name, err := registry.ParseName(cmd.Repository)
+	name, err := parseRepository(cmd.Repository)
 	if err != nil {
 		return err
 	}
@@ -31,9 +30,12 @@ func (cmd scanTrend) Run(ctx context.Context, c console) error {
 		first := last.AddDate(0, 0, 1-cmd.Days)
 		kept, err := db.Trend(ctx, name, first)
 		if err != nil {
-			return err
+			return withoutHost(name, err)
 		}
 		listed := scan.FillTrend(kept, first, last)
+		if len(listed) == 0 {
+			fmt.Fprintf(c.err, "berth: nothing is known of %s in these days; a server counts once an hour what was found in images with a tag\n", name)
+		}
 		var rows [][]string
 		for _, t := range listed {
 			rows = append(rows, []string{t.Day.Format(time.DateOnly), tellCounts(t.Open), tellCounts(t.New), tellCounts(t.Fixed)})

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
+
+	"github.com/opencontainers/go-digest"
 
 	"berth/registry"
 	"berth/scan"
@@ -21,7 +25,7 @@ type scanVEXList struct {
 }
 
 func (cmd scanVEXList) Run(ctx context.Context, c console) error {
-	name, err := registry.ParseName(cmd.Repository)
+	name, err := parseRepository(cmd.Repository)
 	if err != nil {
 		return err
 	}
@@ -36,10 +40,15 @@ func (cmd scanVEXList) Run(ctx context.Context, c console) error {
 			}
 			found, err := db.VEXDocuments(ctx, name, last, page)
 			if err != nil {
-				return err
+				return withoutHost(name, err)
 			}
 			n = len(found)
 			for _, x := range found {
+				if x.Error == "" && len(x.Statements) > 0 {
+					if x.Error, err = strayVEX(ctx, db, name, x); err != nil {
+						return err
+					}
+				}
 				rows = append(rows, []string{
 					string(x.Digest), string(x.Subject), x.Format, x.Author, formatTime(x.IssuedAt), strconv.Itoa(len(x.Statements)), x.Error,
 				})
@@ -51,4 +60,38 @@ func (cmd scanVEXList) Run(ctx context.Context, c console) error {
 		}
 		return cmd.print(c, listed, []string{"DIGEST", "IMAGE", "FORMAT", "AUTHOR", "ISSUED", "STATEMENTS", "TROUBLE"}, rows)
 	})
+}
+
+// strayVEX says why a document counts for nothing although it can be read: what it is about is not
+// what it refers to, as when it has another name for the image. It is empty if there is no trouble.
+func strayVEX(ctx context.Context, db *meta.DB, repo registry.Name, x scan.VEXDocument) (string, error) {
+	if x.IsAbout(repo, x.Subject) {
+		return "", nil
+	}
+	m, err := db.ArchivedManifest(ctx, repo, x.Subject)
+	if err != nil && !errors.Is(err, registry.ErrManifestUnknown) {
+		return "", err
+	}
+	if err == nil {
+		index, err := registry.ParseManifest(m.MediaType, m.Bytes)
+		if err != nil {
+			return "", err
+		}
+		var listed []digest.Digest
+		for _, child := range index.Manifests {
+			listed = append(listed, child.Digest)
+		}
+		if x.IsAbout(repo, x.Subject, listed...) {
+			return "", nil
+		}
+	}
+	why := "none of its products is the image that it refers to"
+	for _, s := range x.Statements {
+		for _, p := range s.Products {
+			if len(p.Names) > 0 {
+				return fmt.Sprintf("%s: they are called %q, say", why, registry.Clip(p.Names[0])), nil
+			}
+		}
+	}
+	return why, nil
 }

@@ -52,7 +52,7 @@ func (cmd usageShow) Run(ctx context.Context, c console) error {
 
 func (cmd usageShow) usages(ctx context.Context, e *engine.Engine) ([]registry.RepositoryUsage, error) {
 	if cmd.Repository != "" {
-		name, err := registry.ParseName(cmd.Repository)
+		name, err := parseRepository(cmd.Repository)
 		if err != nil {
 			return nil, err
 		}

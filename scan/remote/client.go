@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"berth/registry"
@@ -28,6 +30,10 @@ type ClientOptions struct {
 	Patience time.Duration
 
 	HTTP *http.Client // nil means one of its own
+
+	// Logger is told when the registry is away for longer than a moment, and when it is back;
+	// nil means nobody is.
+	Logger *slog.Logger
 }
 
 // Client asks the registry for a worker. It is safe for concurrent use.
@@ -39,6 +45,7 @@ type ClientOptions struct {
 type Client struct {
 	base string
 	opts ClientOptions
+	away atomic.Bool // and Logger was told so
 }
 
 // NewClient returns a client of the registry at a URL such as https://registry.example.com.
@@ -52,6 +59,9 @@ func NewClient(base string, opts ClientOptions) (*Client, error) {
 	}
 	if opts.HTTP == nil {
 		opts.HTTP = newHTTP()
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Client{base: base, opts: opts}, nil
 }
@@ -99,11 +109,30 @@ func (c *Client) ask(ctx context.Context, q question) (status int, body []byte, 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var failed time.Time // first; a lease may have waited long before
 	for r := newRetry(c.opts.Patience); ; {
 		status, body, err = c.once(ctx, q)
+		if err != nil && failed.IsZero() {
+			failed = time.Now()
+		}
+		c.tell(err, time.Since(failed))
 		if err == nil || !r.wait(ctx, err) {
 			return status, body, err
 		}
+	}
+}
+
+// tell says once that the registry is away, when that has been so for more than a moment, and
+// once that it is back.
+func (c *Client) tell(err error, since time.Duration) {
+	const moment = time.Second
+	switch {
+	case !Away(err):
+		if c.away.CompareAndSwap(true, false) {
+			c.opts.Logger.Info("the registry answers again", "registry", c.base)
+		}
+	case since >= moment && !errors.Is(err, context.Canceled) && c.away.CompareAndSwap(false, true):
+		c.opts.Logger.Warn("the registry does not answer; it is tried again", "registry", c.base, "error", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -202,6 +203,38 @@ func TestRetry(t *testing.T) {
 	began = time.Now()
 	if _, _, err := c.Lease(ctx, scan.LeaseRequest{Wait: time.Minute}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
 		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+}
+
+// TestAway has a worker's log say once that the registry cannot be reached, and once that it can be again.
+func TestAway(t *testing.T) {
+	var asked atomic.Int32
+	var log bytes.Buffer
+	c := clientOf(t, ClientOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(w http.ResponseWriter, r *http.Request) {
+		switch n := asked.Add(1); {
+		case n == 1, n == 3, n == 4: // n == 2 is the answer to what was asked first
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			io.WriteString(w, "{}")
+		}
+	})
+	ask := func() string {
+		log.Reset()
+		if _, err := c.Databases(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return log.String()
+	}
+	if said := ask(); said != "" {
+		t.Errorf("of a moment it is said: %s", said)
+	}
+	said := ask()
+	if strings.Count(said, "the registry does not answer") != 1 || !strings.Contains(said, "503") || strings.Count(said, "the registry answers again") != 1 {
+		t.Errorf("it is said: %s", said)
+	}
+	if said := ask(); said != "" {
+		t.Errorf("afterwards it is said: %s", said)
 	}
 }
 

@@ -31,9 +31,12 @@ type scans struct {
 	asked   int   // how often Scans was asked
 }
 
-func (s *scans) Start(_ context.Context, repo registry.Name, d digest.Digest, force bool) (scan.Scan, error) {
-	if s.refuse != nil || force {
+func (s *scans) Start(_ context.Context, repo registry.Name, d digest.Digest, how scan.StartOptions) (scan.Scan, error) {
+	if s.refuse != nil {
 		return scan.Scan{}, s.refuse
+	}
+	if how != (scan.StartOptions{}) {
+		return scan.Scan{}, errors.New("the API of ECR has no options")
 	}
 	s.reports[d] = scan.Report{Scan: scan.Scan{Repository: repo, Digest: d, Status: scan.Pending, Reason: "no worker has taken it yet"}}
 	return s.reports[d].Scan, nil

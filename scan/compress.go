@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"io"
 )
 
@@ -55,3 +56,6 @@ func readFindings(kept []byte) ([]Finding, error) {
 	err = json.Unmarshal(b, &findings)
 	return findings, err
 }
+
+// errTooLarge is of what is larger than is kept.
+var errTooLarge = errors.New("it is larger than is allowed")

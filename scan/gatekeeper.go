@@ -44,9 +44,8 @@ type RuleStore interface {
 
 // Subject is an image as gates see it.
 type Subject struct {
-	Digest       digest.Digest
-	MediaType    string
-	ArtifactType string // that of the manifest, or else of its config
+	Digest    digest.Digest
+	MediaType string
 
 	Status    Status    // of its scan; empty if there was none
 	Reason    string    // why that stands so

@@ -207,12 +207,5 @@ func (s *Service) JobInventory(ctx context.Context, id int64, lease string) (jso
 	if err != nil {
 		return nil, err
 	}
-	kept, err := s.store.ScanInventory(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	if kept == nil {
-		return nil, ErrNotScanned
-	}
-	return expand(kept, MaxInventory)
+	return s.inventory(ctx, d)
 }

@@ -136,7 +136,7 @@ func TestManifest(t *testing.T) {
 		case "/v2/team/liar/manifests/" + d.String():
 			io.WriteString(w, `{"schemaVersion":1}`)
 		case "/v2/team/large/manifests/" + d.String():
-			w.Write(make([]byte, maxManifest+1))
+			w.Write(make([]byte, registry.MaxManifestSize+1))
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}

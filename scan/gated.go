@@ -44,8 +44,8 @@ func (g *gatedReader) BlobURL(ctx context.Context, repo registry.Name, d digest.
 	return g.next.BlobURL(ctx, repo, d)
 }
 
-// StatManifest passes for those whose accounts may push: they ask what they need not push
-// again, and what a signature is to be about.
+// StatManifest lets accounts that may push pass: they ask what they need not push again, and
+// what a signature is to refer to.
 func (g *gatedReader) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
 	ref, err := g.pass(ctx, repo, ref, registry.MayPush)
 	if err != nil {
@@ -62,8 +62,8 @@ func (g *gatedReader) Manifest(ctx context.Context, repo registry.Name, ref regi
 	return g.next.Manifest(ctx, repo, ref)
 }
 
-// pass refuses what is not to be pulled, unless exempt or a scanner asks. It returns by which
-// digest to go on where it has looked at what ref names, which may name something else a
+// pass refuses what must not be pulled, unless exempt says so or a scanner asks. It returns the
+// reference to go on with: the digest that was judged, since a tag may name another image a
 // moment later.
 func (g *gatedReader) pass(ctx context.Context, repo registry.Name, ref registry.Reference, exempt func(context.Context) bool) (registry.Reference, error) {
 	if registry.FromScanner(ctx) {

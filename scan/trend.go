@@ -47,7 +47,7 @@ func (w VulnerabilitySet) Add(kept []byte) error {
 	return nil
 }
 
-// Since counts what is in w, and how it differs from what was there before.
+// Since counts what is in w, and what is new or fixed compared with before.
 func (w VulnerabilitySet) Since(before VulnerabilitySet) TrendCounts {
 	c := TrendCounts{Open: Counts{}, New: Counts{}, Fixed: Counts{}}
 	for key, severity := range w {
@@ -64,7 +64,7 @@ func (w VulnerabilitySet) Since(before VulnerabilitySet) TrendCounts {
 	return c
 }
 
-// Keep is w as it is kept, and ReadVulnerabilitySet takes it back.
+// Keep packs w for a [TrendStore]; [ReadVulnerabilitySet] unpacks it.
 func (w VulnerabilitySet) Keep() ([]byte, error) {
 	b, err := json.Marshal(w)
 	if err != nil {

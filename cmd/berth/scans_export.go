@@ -42,7 +42,7 @@ func (cmd scanExport) Run(ctx context.Context, c console) error {
 	})
 }
 
-// errNoFindings is of an image about which there is nothing to write yet.
+// errNoFindings says that there is nothing to write about an image yet.
 var errNoFindings = errors.New("there are no findings")
 
 // report is the report of an image. One that has no findings yet must not look like one that

@@ -39,9 +39,9 @@ type child struct {
 
 // What ends an engine.
 type (
-	// limitError is that of an engine that was killed, as it would have more than it may.
+	// limitError says that an engine was killed because it took more than it may.
 	limitError struct{ reason string }
-	// deathError is that of an engine that ended by itself.
+	// deathError says that an engine ended by itself.
 	deathError struct{ reason string }
 )
 
@@ -146,8 +146,8 @@ func (c *child) listen(ctx context.Context, from *os.File, cache scan.LayerCache
 	}
 }
 
-// next is the next thing that the engine says. Errors: a limitError, a deathError, and
-// what ends ctx.
+// next waits for the next thing that the engine says. Errors: a limitError, a deathError, and
+// the cause that ctx ended.
 func (c *child) next(ctx context.Context) (word, error) {
 	select {
 	case <-ctx.Done():

@@ -87,8 +87,8 @@ func (p *Pruner) Previews() map[string]queue.Handler {
 }
 
 // Run has repositories become jobs when they are due, and forgets what is old, until ctx
-// ends. alone calls do unless another server is at it; it is for sparing the database.
-func (p *Pruner) Run(ctx context.Context, alone func(ctx context.Context, do func(context.Context) error) (held bool, err error)) {
+// ends.
+func (p *Pruner) Run(ctx context.Context, alone queue.Alone) {
 	for {
 		_, err := alone(ctx, func(ctx context.Context) error {
 			if _, err := p.Schedule(ctx); err != nil {

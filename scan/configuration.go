@@ -30,8 +30,8 @@ const (
 	Manual     Frequency = "MANUAL"
 )
 
-// Configuration is what is scanned in a registry as a whole. It is kept as the API of
-// Amazon ECR has it.
+// Configuration says for a whole registry which images are scanned, and when. It is stored
+// as the API of Amazon ECR has it.
 type Configuration struct {
 	Mode  Mode   `json:"scanType"`
 	Rules []Rule `json:"rules"` // one of each frequency at most
@@ -98,10 +98,10 @@ func ParseConfiguration(kept json.RawMessage) (Configuration, error) {
 	return c, err
 }
 
-// For is how often images of a repository are scanned, and by which filters: as the rules
-// say or, as long as there are none, as the repository's own setting does.
+// For says how often images of a repository are scanned, and which filters say so. The rules
+// decide or, as long as there are none, onPush, which is the repository's own setting.
 func (c Configuration) For(name registry.Name, onPush bool) (Frequency, []Filter) {
-	for _, f := range []Frequency{Continuous, OnPush, Manual} { // the most of those that apply
+	for _, f := range []Frequency{Continuous, OnPush, Manual} { // the most frequent of those that apply
 		if applied := c.applied(f, name); len(applied) > 0 {
 			return f, applied
 		}
@@ -124,8 +124,8 @@ func (c Configuration) applied(frequency Frequency, repo registry.Name) (applied
 	return applied
 }
 
-// matches reports whether the filter is that of a repository. One without a star is anywhere
-// in the name.
+// matches reports whether the filter chooses a repository. One without a star may stand
+// anywhere in the name.
 func (f Filter) matches(repo registry.Name) bool {
 	if !strings.Contains(f.Filter, "*") {
 		return strings.Contains(string(repo), f.Filter)

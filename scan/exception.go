@@ -11,8 +11,8 @@ import (
 )
 
 // Exception takes findings out of reports and out of what gates go by, since somebody has
-// decided that they do not matter, or not yet. In its patterns * stands for any number of
-// characters and ? for one.
+// decided that they do not matter, or do not matter yet. In its patterns * stands for any
+// number of characters and ? for one.
 type Exception struct {
 	ID            int64     `json:"id"`
 	Vulnerability string    `json:"vulnerability"`     // pattern of its name, or of one that a vendor has for it, in upper or lower case
@@ -24,7 +24,7 @@ type Exception struct {
 	ExpiresAt     time.Time `json:"expiresAt,omitzero"` // from when on it is not in force any more; zero is never
 }
 
-// ErrExceptionUnknown is of an exception that there is not.
+// ErrExceptionUnknown says that there is no such exception.
 var ErrExceptionUnknown = errors.New("there is no such exception; berth scan exception list has all")
 
 // Limits on what people write.

@@ -14,7 +14,8 @@ import (
 // GateMode is what a gate does to pulls of images that are not to pass.
 type GateMode string
 
-// The modes. Off lets all pass, for repositories that a wider pattern would not.
+// The modes. Off lets all images pass, for repositories that a gate with a wider pattern would
+// otherwise be for.
 const (
 	Block GateMode = "block"
 	Warn  GateMode = "warn"
@@ -23,20 +24,20 @@ const (
 
 // Gate says which images of some repositories may be pulled, by their vulnerabilities.
 type Gate struct {
-	Repository string   `json:"repository"` // pattern of names, in which * and ? stand for others
+	Repository string   `json:"repository"` // pattern of names, in which * stands for any characters and ? for one
 	Mode       GateMode `json:"mode"`
 
-	// Images do not pass that have a finding of Severity or worse, with Fixable only of
-	// those that have a fix, and that was first found in the image at least After ago.
+	// An image does not pass if it has a finding of Severity or worse that was first found in
+	// it at least After ago. With Fixable only findings that have a fix count.
 	Severity Severity      `json:"severity"`
 	Fixable  bool          `json:"fixable,omitempty"`
 	After    time.Duration `json:"after,omitempty"` // nanoseconds
 
-	// Scanned has images not pass either that nobody knows the vulnerabilities of. What
-	// cannot be scanned passes.
+	// Scanned also stops images whose vulnerabilities nobody knows yet. What cannot be scanned
+	// passes.
 	Scanned bool `json:"scanned,omitempty"`
 
-	// IgnoreVEX has VEX documents not help: whoever may push may attach one.
+	// IgnoreVEX leaves VEX documents aside: whoever may push may attach one.
 	IgnoreVEX bool `json:"ignoreVEX,omitempty"`
 
 	Author    string    `json:"author"`
@@ -46,7 +47,7 @@ type Gate struct {
 // MaxGates is how many gates there can be. Each pull is held against the patterns of all.
 const MaxGates = 500
 
-// ErrGateUnknown is of a gate that there is not.
+// ErrGateUnknown says that there is no such gate.
 var ErrGateUnknown = errors.New("there is no gate for that pattern; berth scan gate list has all")
 
 // Validate says what is wrong with a gate that is about to be made.
@@ -61,12 +62,12 @@ func (g Gate) Validate() error {
 	return errors.Join(err, checkRepositories(g.Repository), checkText("author", g.Author, maxPattern))
 }
 
-// stops reports whether a finding keeps an image from passing, as far as severity and fix say.
+// stops reports whether a finding keeps an image from passing, going by severity and fix alone.
 func (g Gate) stops(severity Severity, fixable bool) bool {
 	return severity.AtLeast(g.Severity) && (fixable || !g.Fixable)
 }
 
-// due is from when on a finding does so that was first found at a time.
+// due is when a finding that was first found at a time begins to do so.
 func (g Gate) due(found time.Time) time.Time { return found.Add(g.After) }
 
 // mayStop reports whether any of the findings that b sums up keeps an image from passing.

@@ -45,8 +45,8 @@ func (g *gatedReader) BlobURL(ctx context.Context, repo registry.Name, d digest.
 	return g.next.BlobURL(ctx, repo, d)
 }
 
-// StatManifest passes for those whose accounts may push: they ask what they need not push
-// again, and what a signature is to be about.
+// StatManifest lets accounts that may push pass: they ask what they need not push again, and
+// what a signature is to refer to.
 func (g *gatedReader) StatManifest(ctx context.Context, repo registry.Name, ref registry.Reference) (registry.Descriptor, error) {
 	ref, err := g.pass(ctx, repo, ref, false)
 	if err != nil {
@@ -63,9 +63,9 @@ func (g *gatedReader) Manifest(ctx context.Context, repo registry.Name, ref regi
 	return g.next.Manifest(ctx, repo, ref)
 }
 
-// pass refuses what is not to be pulled, unless a scanner asks or, without pull, who may push.
-// It returns by which digest to go on where it has looked at what ref names, which may name
-// something else a moment later.
+// pass refuses what must not be pulled, unless a scanner asks or, without pull, who may push. It
+// returns the reference to go on with: the digest that was judged, since a tag may name another
+// image a moment later.
 func (g *gatedReader) pass(ctx context.Context, repo registry.Name, ref registry.Reference, pull bool) (registry.Reference, error) {
 	if registry.FromScanner(ctx) {
 		return ref, nil

@@ -44,19 +44,18 @@ type RuleStore interface {
 
 // Subject is an image as gates see it.
 type Subject struct {
-	Digest       digest.Digest
-	MediaType    string
-	ArtifactType string // that of the manifest, or else of its config
+	Digest    digest.Digest
+	MediaType string
 
 	Status    Status    // of its scan; empty if there was none
-	Reason    string    // why that stands so
-	MatchedAt time.Time // when it had findings the last time; zero before
-	Blocking  string    // JSON of what is found
+	Reason    string    // why Status is what it is
+	MatchedAt time.Time // when it was last matched with a database; zero before
+	Blocking  string    // a [Blocking] in JSON; empty before it was matched
 }
 
-// Gatekeeper knows what gates say of images. It remembers gates and exceptions for as long as
-// the store's generation stands still, so that of most images one row decides, and yet a
-// change is seen at once, whichever process made it.
+// Gatekeeper judges images by the gates of their repositories. It remembers gates and
+// exceptions for as long as the store's generation stands still: most images take the reading of
+// one row, and yet a change is seen at once, whichever process made it.
 type Gatekeeper struct {
 	store RuleStore
 	clock func() time.Time
@@ -67,7 +66,7 @@ type Gatekeeper struct {
 	verdicts   map[verdictKey]Verdict
 }
 
-// rules are what holds at a generation.
+// rules are the gates and exceptions of a generation.
 type rules struct {
 	gates      []Gate
 	exceptions []Exception
@@ -95,11 +94,11 @@ func markDocuments(documents []VEXDocument, indexes []digest.Digest) digest.Dige
 	return marks.Digest()
 }
 
-// maxVerdicts bounds the images that are remembered not to pass, or to do so only because of
-// exceptions. One takes some kilobytes.
+// maxVerdicts bounds how many verdicts are remembered, of images that do not pass or do so
+// only because of exceptions. One takes some kilobytes.
 const maxVerdicts = 1000
 
-// NewGatekeeper returns what goes by the rules in s. clock is nil for time.Now.
+// NewGatekeeper returns a gatekeeper for the rules in s. A nil clock means time.Now.
 func NewGatekeeper(s RuleStore, clock func() time.Time) *Gatekeeper {
 	if clock == nil {
 		clock = time.Now
@@ -231,8 +230,8 @@ func (k *Gatekeeper) findings(ctx context.Context, d digest.Digest) ([]Finding, 
 	return findings, nil
 }
 
-// Except says which findings of an image exceptions and VEX documents take out. findings is
-// only called where there are any that might. It is for [Options].
+// Except says which findings of an image exceptions and VEX documents take out. It calls
+// findings only if there are any that might. It is for Except of [Options].
 func (k *Gatekeeper) Except(ctx context.Context, repo registry.Name, d digest.Digest, findings func() ([]Finding, error)) ([]Excepted, error) {
 	r, _, err := k.current(ctx)
 	if err != nil {

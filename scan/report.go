@@ -36,10 +36,10 @@ type Scan struct {
 	Repository  registry.Name
 	Digest      digest.Digest
 	Status      Status
-	Reason      string // why it stands so, for people; empty if Status says it all
+	Reason      string // why Status is what it is, for people; empty if that says it all
 	Cause       Cause
 	RequestedAt time.Time
-	CompletedAt time.Time // when there were findings the last time; zero before
+	CompletedAt time.Time // when it was last matched with a database; zero before
 	InventoryAt time.Time // when the inventory was made; zero before
 	Database    Database  // that the findings are from; zero before
 	Counts      Counts    // of findings that no exception takes out; nil before the first findings

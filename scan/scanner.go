@@ -11,14 +11,14 @@ import (
 	"berth/registry"
 )
 
-// Scanner finds out what is in images and what is wrong with that. One image is looked at
-// at a time.
+// Scanner lists what is in images, and finds the vulnerabilities of that. It is asked for one
+// image at a time.
 type Scanner interface {
 	// Name is the scanner with its version, such as "trivy 0.72.0".
 	Name() string
 
-	// Use opens the database of a kind that lies in dir and closes the one it used before,
-	// which it keeps if the new one cannot be read.
+	// Use opens the database of a kind that lies in dir and closes the one before. If the new
+	// one cannot be read it goes on with that one.
 	Use(kind DatabaseKind, dir string) error
 
 	// Inventory reads the layers of an image that the cache does not know yet, and says what
@@ -43,8 +43,8 @@ type Image struct {
 	MediaType  string
 	Manifest   []byte
 
-	// Open opens a blob of the image, compressed as it is. What it reads is checked against
-	// the digest when it ends.
+	// Open opens a blob of the image, compressed as it is. At its end reading fails if the
+	// bytes do not have that digest.
 	Open func(ctx context.Context, d digest.Digest) (io.ReadCloser, error)
 }
 
@@ -55,8 +55,8 @@ type Inventory struct {
 	Packages  int
 }
 
-// LayerCache keeps what a scanner has found in a layer. Keys are the scanner's own, short
-// and made of letters, digits, '-' and ':'.
+// LayerCache keeps what a scanner has found in a layer. The scanner chooses the keys, which are
+// short and made of letters, digits, '-' and ':'.
 type LayerCache interface {
 	// Missing says which of keys are not there.
 	Missing(ctx context.Context, keys []string) ([]string, error)

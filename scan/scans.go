@@ -12,13 +12,13 @@ import (
 
 // What a [Scans] can answer besides the errors of package registry.
 var (
-	// ErrUnsupportedImage is of something that cannot be scanned: an artifact, not an image.
+	// ErrUnsupportedImage says that something cannot be scanned: an artifact, not an image.
 	ErrUnsupportedImage = errors.New("only images can be scanned, and this is none")
 
-	// ErrNotScanned is of an image that was never scanned and for which no scan was asked.
+	// ErrNotScanned says that an image was never scanned, and that nobody has asked for that.
 	ErrNotScanned = errors.New("the image was never scanned")
 
-	// ErrArchived is of an image in the archive.
+	// ErrArchived says that an image is in the archive.
 	ErrArchived = errors.New("the image is archived; restore it first")
 )
 
@@ -26,8 +26,8 @@ var (
 // concurrent use, and may answer the errors that any method of [registry.Admin] may, and
 // ErrNameUnknown and ErrManifestUnknown.
 type Scans interface {
-	// Start has an image scanned, or each image of an index. One that has an inventory is
-	// only matched again, unless the options want another one.
+	// Start asks for the scan of an image, or of each image of an index. An image that has an
+	// inventory is only matched again, unless the options ask for a new one.
 	// Errors: ErrUnsupportedImage, ErrArchived, registry.ErrLimitExceeded.
 	Start(ctx context.Context, repo registry.Name, d digest.Digest, how StartOptions) (Scan, error)
 
@@ -48,6 +48,6 @@ type Scans interface {
 
 // StartOptions say how an image is scanned that was scanned before.
 type StartOptions struct {
-	Force bool // leave aside that an image is scanned once in 24 hours
-	Anew  bool // make another inventory
+	Force bool // even if a scan was asked for within 24 hours
+	Anew  bool // make a new inventory
 }

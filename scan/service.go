@@ -22,19 +22,20 @@ type Options struct {
 	// new databases; zero means DefaultRematch.
 	Rematch time.Duration
 
-	// Lease is how long after its death another worker takes over; zero means a minute.
+	// Lease is how long a job is leased before the worker has to extend that. If it dies,
+	// another worker gets the job then. Zero means a minute.
 	Lease time.Duration
 
 	// Layers is how many bytes of what was found in layers are kept; zero means 2 GiB.
 	Layers int64
 
-	// Except, if set, takes those of the findings of an image in a repository out that
-	// exceptions or VEX documents speak of. findings is called only where there are any,
-	// and its result may be kept, not changed.
+	// Except, if set, says which findings of an image in a repository exceptions or VEX
+	// documents take out. It calls findings only if there are any that might, and must not
+	// change what that returns. See [Gatekeeper.Except].
 	Except func(ctx context.Context, repo registry.Name, d digest.Digest, findings func() ([]Finding, error)) (excepted []Excepted, err error)
 
-	// Backoff is how long a job waits after so many attempts that have come to nothing; nil
-	// means [queue.Backoff] of two more, which is some seconds.
+	// Backoff is how long a job waits after a number of failed attempts; nil means
+	// [queue.Backoff] of two more, which is some seconds.
 	Backoff func(attempts int) time.Duration
 
 	Logger *slog.Logger
@@ -48,7 +49,8 @@ type Options struct {
 // JobOutcome is how an attempt at a job has ended.
 type JobOutcome string
 
-// The outcomes. A job that is dropped is about an image that nobody wants to be scanned any more.
+// The outcomes. A job is dropped if there is nothing to do for it any more, as when its image was
+// deleted.
 const (
 	JobDone    JobOutcome = "done"
 	JobRetried JobOutcome = "retried"

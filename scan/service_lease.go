@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// maxAttempts is how often a job is tried. What kills a worker three times would kill
-	// every other one too.
+	// maxAttempts is how often a job is tried. An image that has killed three workers would
+	// kill every other one too.
 	maxAttempts = 3
 
-	// maxWait is how long a worker is kept waiting for a job, and poll how often is looked
-	// although nobody has called.
+	// maxWait is how long a worker is kept waiting for a job at the most, and poll how often
+	// the store is asked meanwhile, even if it has not said that a job is due.
 	maxWait = time.Minute
 	poll    = 2 * time.Second
 )
 
 // Lease leases a job for a worker, after waiting for one if need be. Its Token is not set.
-// Errors: queue.ErrNothingDue, also as soon as there is another vulnerability database than
-// there was: the worker should look for it.
+// Errors: queue.ErrNothingDue, also as soon as the vulnerability database is replaced: the
+// worker should fetch the new one.
 func (s *Service) Lease(ctx context.Context, r LeaseRequest) (Job, error) {
 	until := time.NewTimer(max(0, min(r.Wait, maxWait)))
 	defer until.Stop()
@@ -59,9 +59,9 @@ func (s *Service) Lease(ctx context.Context, r LeaseRequest) (Job, error) {
 	}
 }
 
-// lease leases a job, those first that somebody waits for. A worker that has no database
-// although there is one gets none: it is about to fetch it, and can do both steps then. To match
-// with another database than the present one would have to be done again.
+// lease leases a job, first those that somebody waits for. A worker that has no database
+// although there is one gets none: it is about to fetch it, and can do both steps then. One that
+// has another database than the present one gets no MatchJob, which would have to be done again.
 func (s *Service) lease(ctx context.Context, r LeaseRequest, present Database) (Job, error) {
 	has := r.Databases[Vulnerabilities]
 	kinds := []string{ScanJob}
@@ -171,8 +171,8 @@ func (s *Service) leased(ctx context.Context, id int64, lease string) (queue.Job
 	return j, d, err
 }
 
-// Extend has a lease last for the time that it returns, from now on, and says from where the
-// image can be pulled. Errors: queue.ErrLeaseLost, also if the image is gone.
+// Extend extends a lease. It returns how long that lasts from now on, and a repository that the
+// image can be pulled from. Errors: queue.ErrLeaseLost, also if the image is gone.
 func (s *Service) Extend(ctx context.Context, id int64, lease string) (time.Duration, registry.Name, error) {
 	j, d, err := s.leased(ctx, id, lease)
 	if err != nil {
@@ -191,7 +191,7 @@ func (s *Service) Extend(ctx context.Context, id int64, lease string) (time.Dura
 	return s.opts.Lease, repo, err
 }
 
-// Release gives a job back that the worker has not got to hear of.
+// Release gives back a job whose worker was never told of it.
 func (s *Service) Release(ctx context.Context, id int64, lease string) error {
 	j, _, err := s.leased(ctx, id, lease)
 	if err != nil {
@@ -207,12 +207,5 @@ func (s *Service) JobInventory(ctx context.Context, id int64, lease string) (jso
 	if err != nil {
 		return nil, err
 	}
-	kept, err := s.store.ScanInventory(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	if kept == nil {
-		return nil, ErrNotScanned
-	}
-	return expand(kept, MaxInventory)
+	return s.inventory(ctx, d)
 }

@@ -111,6 +111,11 @@ func (s *Service) Inventory(ctx context.Context, repo registry.Name, d digest.Di
 	case state.RequestedAt.IsZero() || state.InventoryAt.IsZero():
 		return nil, ErrNotScanned
 	}
+	return s.inventory(ctx, d)
+}
+
+// inventory reads the inventory of an image. Errors: ErrNotScanned if there is none.
+func (s *Service) inventory(ctx context.Context, d digest.Digest) (json.RawMessage, error) {
 	kept, err := s.store.ScanInventory(ctx, d)
 	if err != nil {
 		return nil, err

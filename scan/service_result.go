@@ -14,7 +14,7 @@ import (
 	"berth/storage/queue"
 )
 
-// ErrResultInvalid is of what a worker says that cannot be.
+// ErrResultInvalid says that a worker has sent something that cannot be true.
 var ErrResultInvalid = errors.New("what the worker says cannot be")
 
 // invalidError is ErrResultInvalid with a sentence.
@@ -168,8 +168,8 @@ func dated(findings, before []Finding, now time.Time) []Finding {
 	return all
 }
 
-// Fail notes that a job has come to nothing. It is tried again, unless that would be of no
-// use. Errors: queue.ErrLeaseLost.
+// Fail notes that a job has failed. It is tried again, unless that would be of no use.
+// Errors: queue.ErrLeaseLost.
 func (s *Service) Fail(ctx context.Context, id int64, lease string, f Failure) error {
 	j, d, err := s.leased(ctx, id, lease)
 	if err != nil {
@@ -200,8 +200,8 @@ func (s *Service) Fail(ctx context.Context, id int64, lease string, f Failure) e
 	return s.fail(ctx, j, was, status, reason)
 }
 
-// fail ends a job that has come to nothing. What was found before stays; an image that could
-// only not be matched again with a newer database is as complete as it was.
+// fail ends a job that has failed for good. What was found before stays. If the image only could
+// not be matched with a newer database, its status stays too.
 func (s *Service) fail(ctx context.Context, j queue.Job, was Summary, status Status, reason string) error {
 	present, err := s.present(ctx)
 	if err != nil {

@@ -5,42 +5,44 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"berth/storage/queue"
 )
 
 const (
-	// look is how often there may be a new database, or room for more jobs.
-	look = 2 * time.Second
+	// scheduleEvery is how often a service looks whether there is a new database, or room for
+	// more jobs.
+	scheduleEvery = 2 * time.Second
 
-	// again is how often all images are looked at although there is no new database: some
-	// may have been pulled, and be worth matching again.
-	again = time.Hour
+	// walkEvery is how often it goes through all images although there is no new database:
+	// some may have been pulled since, and be worth matching again.
+	walkEvery = time.Hour
 
-	// maxMatches is how many jobs may wait that nobody waits for. The rest waits where
-	// it can be counted, and is not in the way of those who look at the queue.
+	// maxMatches is how many jobs may be queued that nobody waits for. The other images stay
+	// in their table, where they can be counted and do not slow down the queue.
 	maxMatches = 300
 
-	// many is how many images are looked at in one transaction.
-	many = 100
+	// batch is how many images are looked at in one transaction.
+	batch = 100
 
 	// layerAge is how long what was found in a layer is kept after it was used.
 	layerAge = 30 * 24 * time.Hour
 )
 
-// walk is how far a service has come with making jobs of images that have waited for a
-// database.
+// walk is how far a service has come in making jobs for the images that are to be scanned or
+// matched.
 type walk struct {
 	database  digest.Digest // that it is for
-	pending   bool          // images that were never matched are done
-	matches   bool          // and so are those that were
+	pending   bool          // it is through with images that wait for a scan
+	matches   bool          // and with those that have findings from another database
 	at        Position
 	endedAt   time.Time
 	forgotten time.Time // when what is no longer kept was removed
 }
 
 // Run has images matched again when there is another database, and forgets what nobody needs
-// any more, until ctx ends. alone calls do unless another server is at it; it is for sparing
-// the database.
-func (s *Service) Run(ctx context.Context, alone func(ctx context.Context, do func(context.Context) error) (held bool, err error)) {
+// any more, until ctx ends.
+func (s *Service) Run(ctx context.Context, alone queue.Alone) {
 	var w walk
 	for {
 		if err := s.step(ctx, &w, alone); err != nil && ctx.Err() == nil {
@@ -49,22 +51,22 @@ func (s *Service) Run(ctx context.Context, alone func(ctx context.Context, do fu
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(look):
+		case <-time.After(scheduleEvery):
 		}
 	}
 }
 
 // step does what there is to do, which is mostly nothing.
-func (s *Service) step(ctx context.Context, w *walk, alone func(context.Context, func(context.Context) error) (bool, error)) error {
+func (s *Service) step(ctx context.Context, w *walk, alone queue.Alone) error {
 	present, err := s.present(ctx)
 	if err != nil {
 		return err
 	}
 	now := s.opts.Clock()
-	if present.Digest != w.database || now.Sub(w.endedAt) >= again && w.pending && w.matches {
+	if present.Digest != w.database || now.Sub(w.endedAt) >= walkEvery && w.pending && w.matches {
 		*w = walk{database: present.Digest, forgotten: w.forgotten}
 	}
-	forget := now.Sub(w.forgotten) >= again
+	forget := now.Sub(w.forgotten) >= walkEvery
 	if w.pending && w.matches && !forget {
 		return nil
 	}
@@ -80,8 +82,8 @@ func (s *Service) step(ctx context.Context, w *walk, alone func(context.Context,
 	return err
 }
 
-// Schedule makes jobs of the images that wait for one, as far as there is room for them.
-// Servers do so by themselves.
+// Schedule makes jobs for the images that wait for one, as far as there is room for them.
+// [Service.Run] does so by itself.
 func (s *Service) Schedule(ctx context.Context) error {
 	present, err := s.present(ctx)
 	if err != nil {
@@ -93,7 +95,7 @@ func (s *Service) Schedule(ctx context.Context) error {
 // schedule goes on with a walk until it is through, or enough jobs wait.
 func (s *Service) schedule(ctx context.Context, w *walk, present Database) error {
 	for !w.pending {
-		_, last, err := s.store.SchedulePending(ctx, w.at, many)
+		_, last, err := s.store.SchedulePending(ctx, w.at, batch)
 		if err != nil {
 			return err
 		}
@@ -107,7 +109,7 @@ func (s *Service) schedule(ctx context.Context, w *walk, present Database) error
 		if err != nil || waiting >= maxMatches {
 			return err
 		}
-		_, last, err := s.store.ScheduleMatches(ctx, present, since, w.at, min(many, maxMatches-waiting))
+		_, last, err := s.store.ScheduleMatches(ctx, present, since, w.at, min(batch, maxMatches-waiting))
 		if err != nil {
 			return err
 		}
@@ -123,7 +125,7 @@ func (s *Service) schedule(ctx context.Context, w *walk, present Database) error
 func (s *Service) forget(ctx context.Context) error {
 	for last := digest.Digest(""); ; {
 		began := time.Now()
-		_, next, err := s.store.ForgetScans(ctx, last, many)
+		_, next, err := s.store.ForgetScans(ctx, last, batch)
 		if err != nil {
 			return err
 		}
@@ -136,7 +138,7 @@ func (s *Service) forget(ctx context.Context) error {
 	}
 	for {
 		began := time.Now()
-		n, err := s.store.ForgetLayers(ctx, layerAge, s.opts.Layers, many)
+		n, err := s.store.ForgetLayers(ctx, layerAge, s.opts.Layers, batch)
 		if err != nil || n == 0 {
 			return err
 		}

@@ -12,8 +12,8 @@ import (
 	"berth/registry"
 )
 
-// once is how often an image may be scanned by hand, as in Amazon ECR.
-const once = 24 * time.Hour
+// manualEvery is how often an image may be scanned by hand, as in Amazon ECR.
+const manualEvery = 24 * time.Hour
 
 // Start implements [Scans].
 func (s *Service) Start(ctx context.Context, repo registry.Name, d digest.Digest, how StartOptions) (Scan, error) {
@@ -35,7 +35,7 @@ func (s *Service) Start(ctx context.Context, repo registry.Name, d digest.Digest
 	if !slices.ContainsFunc(slices.Collect(maps.Values(requests)), func(r Request) bool { return r.Kind == ImageManifest }) {
 		return Scan{}, ErrUnsupportedImage
 	}
-	if age := s.opts.Clock().Sub(state.RequestedAt); !how.Force && age < once && state.Status != Failed {
+	if age := s.opts.Clock().Sub(state.RequestedAt); !how.Force && age < manualEvery && state.Status != Failed {
 		return Scan{}, registry.ErrLimitExceeded.With("a scan of the image was asked for %s ago; it can be had once in 24 hours", max(age.Round(time.Second), time.Second))
 	}
 	all := slices.SortedFunc(maps.Values(requests), func(a, b Request) int { return strings.Compare(string(a.Digest), string(b.Digest)) })

@@ -2,10 +2,8 @@ package scan
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -189,165 +187,6 @@ func (v *view) status(state State) (Status, string) {
 
 const noDatabase = "there is no vulnerability database yet: berth scan db update fetches it, berth scan db import brings one in"
 
-// index is the scan of an index, put together from those of its images.
-func (v *view) index(ctx context.Context, state State) (Scan, error) {
-	scan := v.outline(state)
-	scan.Platforms = []PlatformScan{}
-	if err := v.platforms(ctx, state.Digest, &scan, map[digest.Digest]bool{}); err != nil {
-		return scan, err
-	}
-	scan.Status, scan.Reason = indexStatus(scan.Platforms)
-	if state.Archived {
-		scan.Status, scan.Reason = Archived, "the image is archived"
-	}
-	var found []Counts
-	for i, p := range scan.Platforms {
-		if p.Counts != nil {
-			found = append(found, p.Counts)
-		}
-		scan.CompletedAt = later(scan.CompletedAt, p.CompletedAt)
-		scan.InventoryAt = later(scan.InventoryAt, p.InventoryAt)
-		if i == 0 || !p.Database.UpdatedAt.IsZero() && p.Database.UpdatedAt.Before(scan.Database.UpdatedAt) {
-			scan.Database = p.Database
-		}
-	}
-	switch len(found) {
-	case 0:
-		return scan, nil
-	case 1:
-		scan.Counts = found[0]
-		return scan, nil
-	}
-	// What several images have in common counts once, so the findings have to be looked at.
-	union := map[string]Finding{}
-	for _, p := range scan.Platforms {
-		findings, _, err := v.findings(ctx, p.Digest)
-		if err != nil {
-			return scan, err
-		}
-		for _, f := range findings {
-			merge(union, f)
-		}
-	}
-	scan.Counts = Count(slices.Collect(maps.Values(union)))
-	return scan, nil
-}
-
-// platforms adds the scans of the images that an index lists, once each.
-func (v *view) platforms(ctx context.Context, index digest.Digest, scan *Scan, seen map[digest.Digest]bool) error {
-	seen[index] = true
-	for _, child := range v.children[index] {
-		state, there := v.states[child.Digest]
-		if !there || seen[child.Digest] || IsAttestation(child) {
-			continue
-		}
-		if v.isIndex(child.Digest) {
-			if err := v.platforms(ctx, child.Digest, scan, seen); err != nil {
-				return err
-			}
-			continue
-		}
-		seen[child.Digest] = true
-		if state.Status == "" {
-			continue // nobody wanted it, as when it was pushed to a sparse index later
-		}
-		one, err := v.image(ctx, state)
-		if err != nil {
-			return err
-		}
-		scan.Platforms = append(scan.Platforms, PlatformScan{Platform: platform(child), Scan: one})
-	}
-	return nil
-}
-
-// platform is how messages call the platform of an image, such as linux/arm64/v8.
-func platform(d registry.Descriptor) string {
-	p := d.Platform
-	switch {
-	case p == nil:
-		return "unknown"
-	case p.Variant != "":
-		return p.OS + "/" + p.Architecture + "/" + p.Variant
-	}
-	return p.OS + "/" + p.Architecture
-}
-
-// indexStatus is the status of an index whose images have these.
-func indexStatus(platforms []PlatformScan) (Status, string) {
-	first := map[Status]PlatformScan{}
-	for _, p := range platforms {
-		if _, there := first[p.Status]; !there {
-			first[p.Status] = p
-		}
-	}
-	for _, status := range []Status{InProgress, Pending, Failed, Archived} {
-		if p, there := first[status]; there {
-			reason := p.Reason
-			if reason != "" {
-				reason = p.Platform + ": " + reason
-			}
-			return status, reason
-		}
-	}
-	if _, there := first[Complete]; there {
-		return Complete, ""
-	}
-	return Unsupported, "the index lists no image that can be scanned"
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
-// findings are those of an image, and those of them that are excepted.
-func (v *view) findings(ctx context.Context, d digest.Digest) ([]Finding, []Excepted, error) {
-	if v.service.opts.Except == nil {
-		findings, err := v.service.findings(ctx, d)
-		return findings, nil, err
-	}
-	findings, excepted, err := v.except(ctx, d)
-	if err == nil && findings == nil {
-		findings, err = v.service.findings(ctx, d)
-	}
-	if err != nil || len(excepted) == 0 {
-		return findings, nil, err
-	}
-	out := map[string]bool{}
-	for _, x := range excepted {
-		out[x.Key()] = true
-	}
-	left := make([]Finding, 0, len(findings))
-	for _, f := range findings {
-		if !out[f.Key()] {
-			left = append(left, f)
-		}
-	}
-	return left, excepted, nil
-}
-
-// except asks which findings of an image are excepted. The findings are returned if that
-// took them.
-func (v *view) except(ctx context.Context, d digest.Digest) (read []Finding, excepted []Excepted, err error) {
-	excepted, err = v.service.opts.Except(ctx, v.repo, d, func() ([]Finding, error) {
-		var err error
-		read, err = v.service.findings(ctx, d)
-		return read, err
-	})
-	return read, excepted, err
-}
-
-// findings reads the findings of an image.
-func (s *Service) findings(ctx context.Context, d digest.Digest) ([]Finding, error) {
-	kept, err := s.store.ScanFindings(ctx, d)
-	if err != nil || kept == nil {
-		return nil, err
-	}
-	return readFindings(kept)
-}
-
 // present is the vulnerability database of this moment, the zero Database if there is none.
 func (s *Service) present(ctx context.Context) (Database, error) {
 	all, err := s.store.VulnerabilityDatabases(ctx)
@@ -358,6 +197,3 @@ func (s *Service) present(ctx context.Context) (Database, error) {
 	}
 	return Database{}, err
 }
-
-// errTooLarge is of what is larger than is kept.
-var errTooLarge = errors.New("it is larger than is allowed")

@@ -43,7 +43,7 @@ type Store interface {
 	// Errors: registry.ErrManifestUnknown.
 	ScanRepository(ctx context.Context, d digest.Digest) (registry.Name, error)
 
-	// LeasedScan returns the job that somebody has leased, whichever server he asked.
+	// LeasedScan returns the job of a lease, whichever server has given it.
 	// Errors: queue.ErrLeaseLost.
 	LeasedScan(ctx context.Context, id, lease int64) (queue.Job, error)
 
@@ -60,12 +60,11 @@ type Store interface {
 	SchedulePending(ctx context.Context, after Position, limit int) (added int, last Position, err error)
 
 	// ScheduleMatches likewise adds a job for images that have an inventory and whose findings
-	// are not from the database, unless that was tried in vain. They
-	// have to be tagged, or listed by an index that is, or have been pushed or pulled, or
-	// asked for, after since.
+	// are not from the database, unless that was tried in vain. They have to be tagged, or
+	// listed by an index that is, or have been pushed or pulled, or asked for, after since.
 	ScheduleMatches(ctx context.Context, database Database, since time.Time, after Position, limit int) (added int, last Position, err error)
 
-	// CountWaitingJobs says how many jobs of a kind there are that are not done, and not given up; at most limit.
+	// CountWaitingJobs counts the jobs of a kind that are neither done nor given up, up to limit.
 	CountWaitingJobs(ctx context.Context, kind string, limit int) (int, error)
 
 	// ForgetScans removes what is known of images that are in no repository any more, in one
@@ -73,16 +72,17 @@ type Store interface {
 	// there are no more, and how many went.
 	ForgetScans(ctx context.Context, after digest.Digest, limit int) (forgotten int, last digest.Digest, err error)
 
-	// CountScans says how many images there are, by status and by database. present is the digest of
-	// the vulnerability database.
+	// CountScans says how many images there are, by status and by database. present is the
+	// digest of the present vulnerability database.
 	CountScans(ctx context.Context, present digest.Digest) (Totals, error)
 
+	// VulnerabilityDatabases lists the databases that workers go by, one of a kind.
 	VulnerabilityDatabases(ctx context.Context) ([]Database, error)
 
-	// NoteWorker keeps what a worker has said of itself.
+	// NoteWorker keeps what a worker has said of itself, and forgets those not seen for a day.
 	NoteWorker(ctx context.Context, w Worker) error
 
-	// Workers lists those that were seen within a time, by name, and forgets those not seen for a day.
+	// Workers lists those that were seen within a time, by name.
 	Workers(ctx context.Context, within time.Duration) ([]Worker, error)
 
 	// MissingLayers, Layer and PutLayer are those of [LayerCache]; what is not there is

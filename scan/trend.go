@@ -27,13 +27,13 @@ type TrendCounts struct {
 	Fixed Counts `json:"fixed"` // that were, and are not there any more
 }
 
-// Weaknesses are the vulnerabilities of several images: how bad each is, by its ID and the
+// VulnerabilitySet has the vulnerabilities of several images: how bad each is, by its ID and the
 // type and name of its package.
-type Weaknesses map[string]Severity
+type VulnerabilitySet map[string]Severity
 
 // Add adds the findings of an image, as [Store] keeps them. Of a vulnerability with several
 // severities the worst counts.
-func (w Weaknesses) Add(kept []byte) error {
+func (w VulnerabilitySet) Add(kept []byte) error {
 	findings, err := readFindings(kept)
 	if err != nil {
 		return err
@@ -47,8 +47,8 @@ func (w Weaknesses) Add(kept []byte) error {
 	return nil
 }
 
-// Since counts what is in w, and how it differs from what was there before.
-func (w Weaknesses) Since(before Weaknesses) TrendCounts {
+// Since counts what is in w, and what is new or fixed compared with before.
+func (w VulnerabilitySet) Since(before VulnerabilitySet) TrendCounts {
 	c := TrendCounts{Open: Counts{}, New: Counts{}, Fixed: Counts{}}
 	for key, severity := range w {
 		c.Open[severity]++
@@ -64,8 +64,8 @@ func (w Weaknesses) Since(before Weaknesses) TrendCounts {
 	return c
 }
 
-// Keep is w as it is kept, and ReadWeaknesses takes it back.
-func (w Weaknesses) Keep() ([]byte, error) {
+// Keep packs w for a [TrendStore]; [ReadVulnerabilitySet] unpacks it.
+func (w VulnerabilitySet) Keep() ([]byte, error) {
 	b, err := json.Marshal(w)
 	if err != nil {
 		return nil, err
@@ -73,13 +73,13 @@ func (w Weaknesses) Keep() ([]byte, error) {
 	return compress(b)
 }
 
-// ReadWeaknesses reads what Keep has made.
-func ReadWeaknesses(kept []byte) (Weaknesses, error) {
+// ReadVulnerabilitySet reads what Keep has made.
+func ReadVulnerabilitySet(kept []byte) (VulnerabilitySet, error) {
 	b, err := expand(kept, 2*MaxFindings)
 	if err != nil {
 		return nil, err
 	}
-	w := Weaknesses{}
+	w := VulnerabilitySet{}
 	err = json.Unmarshal(b, &w)
 	return w, err
 }

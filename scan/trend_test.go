@@ -9,9 +9,9 @@ import (
 	"berth/scan"
 )
 
-func TestWeaknesses(t *testing.T) {
-	weak := func(findings ...scan.Finding) scan.Weaknesses {
-		w := scan.Weaknesses{}
+func TestVulnerabilitySet(t *testing.T) {
+	weak := func(findings ...scan.Finding) scan.VulnerabilitySet {
+		w := scan.VulnerabilitySet{}
 		for _, f := range findings { // each in an image of its own
 			if err := w.Add(zipped([]scan.Finding{f})); err != nil {
 				t.Fatal(err)
@@ -21,7 +21,7 @@ func TestWeaknesses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := scan.ReadWeaknesses(kept)
+		again, err := scan.ReadVulnerabilitySet(kept)
 		if err != nil {
 			t.Fatal(err)
 		}

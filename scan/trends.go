@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"berth/storage/queue"
 )
 
 // trendsEvery is how often it is looked whether the images of a repository, or what is found
@@ -25,9 +27,8 @@ type Trends struct {
 	Clock  func() time.Time // nil means time.Now
 }
 
-// Run does so until ctx ends. alone calls do unless another server is at it; it is for sparing
-// the database.
-func (t Trends) Run(ctx context.Context, alone func(ctx context.Context, do func(context.Context) error) (held bool, err error)) {
+// Run does so until ctx ends.
+func (t Trends) Run(ctx context.Context, alone queue.Alone) {
 	for {
 		if _, err := alone(ctx, t.Update); err != nil && ctx.Err() == nil {
 			t.Logger.WarnContext(ctx, "trends of vulnerabilities cannot be brought up to date; they wait until the next attempt", "error", err)

@@ -16,9 +16,10 @@ type Verdict struct {
 	Repository registry.Name `json:"repository"`
 	Digest     digest.Digest `json:"digest"`
 	Gate       *Gate         `json:"gate,omitempty"` // nil if none is for the repository
-	Passes     bool          `json:"passes"`         // what the gate's mode is left aside
+	Passes     bool          `json:"passes"`         // whether it meets the rule, whatever the gate's mode is
 
-	// Why an image does not pass, or does whatever is found in it.
+	// Reason is why no finding decides: the image passes whatever is found in it, or, as it is
+	// Unscanned, nobody knows what that is.
 	Unscanned bool   `json:"unscanned,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 
@@ -42,8 +43,8 @@ type GateFinding struct {
 }
 
 const (
-	toldToPrograms = 50
-	toldToPeople   = 5
+	toldToPrograms = 50 // findings in a verdict
+	toldToPeople   = 5  // and in a sentence
 )
 
 // Blocked reports whether the image is not to be pulled.

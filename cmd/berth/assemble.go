@@ -115,7 +115,7 @@ func (cmd serveCommand) assemble(ctx context.Context, c console, log *slog.Logge
 	})
 	p := parts{ready: new(atomic.Bool), requests: newGate(), database: db, blobs: blobs, close: closeBlobs}
 	p.scans = cmd.scans(db, gates, m, log)
-	scanners := scannerDoors{service: p.scans, issuer: issuer, closing: p.requests.closing, still: cmd.ReadOnly, log: log}
+	scanners := scannerHandlers{service: p.scans, issuer: issuer, closing: p.requests.closing, readOnly: cmd.ReadOnly, log: log}
 	face.Handle(remote.Prefix+"{rest:.*}", "scanner", scanners.public(authenticator, access))
 	p.secret = rand.Text()
 	p.scanner = p.requests.guard(scanners.private(face, p.secret))

@@ -176,7 +176,7 @@ func (cmd scanGateExplain) tell(c console, v scan.Verdict) error {
 		lines = append(lines, fmt.Sprintf("the gate of %s %s", v.Gate.Repository, v.Gate))
 	}
 	if v.Excepted > 0 {
-		lines = append(lines, count(v.Excepted, "finding")+" out by exceptions and VEX documents")
+		lines = append(lines, count(v.Excepted, "finding")+" taken out by exceptions and VEX documents")
 	}
 	if _, err := fmt.Fprintln(c.out, strings.Join(lines, "\n")); err != nil || len(v.Findings) == 0 {
 		return err

@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"berth/scan/worker/process"
 )
 
 // lockedBuffer is a log that is read while it is written.
@@ -163,7 +166,7 @@ func TestSupervisorEnvironment(t *testing.T) {
 		t.Errorf("it knows a secret: %s", got)
 	}
 	stat := strings.Fields(got[strings.LastIndex(got, ") "):])
-	if len(stat) < 18 || stat[17] != "10" {
+	if len(stat) < 18 || stat[17] != strconv.Itoa(process.Nice) {
 		t.Errorf("its priority is not lower: %s", stat)
 	}
 }

@@ -44,20 +44,21 @@ func (cmd serveCommand) scans(db *meta.DB, gates *scan.Gatekeeper, m *metrics, l
 	return s
 }
 
-// scannerDoors are where scanners come in.
-type scannerDoors struct {
-	service *scan.Service
-	issuer  *token.Issuer
-	closing <-chan struct{}
-	still   bool // nothing may change
-	log     *slog.Logger
+// scannerHandlers make the handlers that scanners ask, one for those anywhere and one for that
+// of this machine.
+type scannerHandlers struct {
+	service  *scan.Service
+	issuer   *token.Issuer
+	closing  <-chan struct{}
+	readOnly bool
+	log      *slog.Logger
 }
 
-func (d scannerDoors) handler(authenticate func(*http.Request) error) http.Handler {
+func (d scannerHandlers) handler(authenticate func(*http.Request) error) http.Handler {
 	return remote.NewHandler(d.service, remote.Options{
 		Authenticate: func(r *http.Request) error {
 			err := authenticate(r)
-			if err == nil && d.still {
+			if err == nil && d.readOnly {
 				err = registry.ErrUnavailable.With("the registry can only be read for now, so nothing is scanned")
 			}
 			return err
@@ -72,7 +73,7 @@ func (d scannerDoors) handler(authenticate func(*http.Request) error) http.Handl
 }
 
 // public is for scanners anywhere, which have an account that may do ecr:ScanImages.
-func (d scannerDoors) public(a *auth.Authenticator, access *auth.Access) http.Handler {
+func (d scannerHandlers) public(a *auth.Authenticator, access *auth.Access) http.Handler {
 	return d.handler(func(r *http.Request) error {
 		p, err := a.Principal(r)
 		oci.Note(r.Context(), func(rec *oci.Record) { rec.Principal, rec.Err = p.Name, err })
@@ -84,7 +85,7 @@ func (d scannerDoors) public(a *auth.Authenticator, access *auth.Access) http.Ha
 }
 
 // private is for the scanner that this process has started: what takes no account, and pulls.
-func (d scannerDoors) private(face http.Handler, secret string) http.Handler {
+func (d scannerHandlers) private(face http.Handler, secret string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/v2/", face)
 	mux.Handle(remote.Prefix, d.handler(func(r *http.Request) error {

@@ -44,8 +44,8 @@ func (f dataFlags) withScans(ctx context.Context, do func(*engine.Engine, *scan.
 	return errors.Join(do(engine.New(db, blobs, engine.Options{}), newScans(db)), closeBlobs(ctx), db.Close())
 }
 
-// imagesArg are the images that a command is about.
-type imagesArg struct {
+// imageArg is an image that a command is about.
+type imageArg struct {
 	registry.Image
 	repo registry.Name
 	name string // as it was asked for, such as team/app:v1
@@ -54,16 +54,16 @@ type imagesArg struct {
 
 // findImages finds REPO:TAG or REPO@DIGEST, or of REPO all images that have a tag and are not
 // archived.
-func findImages(ctx context.Context, e *engine.Engine, arg string) ([]imagesArg, error) {
+func findImages(ctx context.Context, e *engine.Engine, arg string) ([]imageArg, error) {
 	repo, ref, err := parseImage(arg)
 	if err != nil {
 		return nil, err
 	}
 	if ref != (registry.Reference{}) {
 		image, err := e.Image(ctx, repo, registry.ImageID{Digest: ref.Digest, Tag: ref.Tag})
-		return []imagesArg{{image, repo, arg, true}}, withoutHost(repo, err)
+		return []imageArg{{image, repo, arg, true}}, withoutHost(repo, err)
 	}
-	var found []imagesArg
+	var found []imageArg
 	q := registry.ImagesQuery{Status: registry.Tagged, Class: registry.Standard, Limit: 1000}
 	for more := true; more; {
 		var page []registry.Image
@@ -72,13 +72,25 @@ func findImages(ctx context.Context, e *engine.Engine, arg string) ([]imagesArg,
 		}
 		for _, i := range page {
 			q.Last.Digest = i.Digest
-			found = append(found, imagesArg{i, repo, string(repo) + ":" + string(i.Tags[0]), false})
+			found = append(found, imageArg{i, repo, string(repo) + ":" + string(i.Tags[0]), false})
 		}
 	}
 	if len(found) == 0 {
 		return nil, fmt.Errorf("repository %s has no image with a tag; name one as %[1]s@DIGEST, berth image list %[1]s lists them", repo)
 	}
 	return found, nil
+}
+
+// findImage finds the one image REPO:TAG or REPO@DIGEST.
+func findImage(ctx context.Context, e *engine.Engine, arg string) (imageArg, error) {
+	images, err := findImages(ctx, e, arg)
+	switch {
+	case err != nil:
+		return imageArg{}, err
+	case !images[0].sole:
+		return imageArg{}, errors.New("say which image, as REPO:TAG or REPO@DIGEST; berth scan list REPO lists them")
+	}
+	return images[0], nil
 }
 
 // tellCounts is how many findings there are, the worst first.

@@ -28,13 +28,9 @@ func (cmd scanAttach) Run(ctx context.Context, c console) error {
 	}
 	ctx = registry.WithCause(ctx, registry.Cause{By: audit.who})
 	return cmd.withScans(ctx, func(e *engine.Engine, scans *scan.Service) error {
-		images, err := findImages(ctx, e, cmd.Image)
+		i, err := findImage(ctx, e, cmd.Image)
 		if err != nil {
 			return err
-		}
-		i := images[0]
-		if !i.sole {
-			return errSayWhich
 		}
 		inventory, err := scans.Inventory(ctx, i.repo, i.Digest)
 		if err != nil {
@@ -51,7 +47,7 @@ func (cmd scanAttach) Run(ctx context.Context, c console) error {
 }
 
 // noInventory says why there is none. An image for which a scan was asked is not told to ask again.
-func noInventory(ctx context.Context, scans scan.Scans, i imagesArg, err error) error {
+func noInventory(ctx context.Context, scans scan.Scans, i imageArg, err error) error {
 	if errors.Is(err, scan.ErrNotScanned) {
 		if s, lookErr := scans.Scan(ctx, i.repo, i.Digest); lookErr == nil {
 			return fmt.Errorf("there is no inventory: %s is %s", i.name, tellScan(s))
@@ -60,12 +56,9 @@ func noInventory(ctx context.Context, scans scan.Scans, i imagesArg, err error) 
 	return scanError(i.name, err)
 }
 
-// errSayWhich is of a repository where one image is to be named.
-var errSayWhich = errors.New("say which image, as REPO:TAG or REPO@DIGEST; berth scan list REPO lists them")
-
 // attachInventory puts an inventory into the repository of its image, as an artifact that refers to
 // it. The same inventory is the same artifact, whenever it is attached.
-func attachInventory(ctx context.Context, e *engine.Engine, i imagesArg, inventory json.RawMessage) (digest.Digest, error) {
+func attachInventory(ctx context.Context, e *engine.Engine, i imageArg, inventory json.RawMessage) (digest.Digest, error) {
 	subject, err := e.StatManifest(ctx, i.repo, registry.Reference{Digest: i.Digest})
 	if err != nil {
 		return "", err

@@ -42,12 +42,12 @@ func (cmd scanExport) Run(ctx context.Context, c console) error {
 	})
 }
 
-// errNoFindings is of an image about which there is nothing to write yet.
+// errNoFindings says that there is nothing to write about an image yet.
 var errNoFindings = errors.New("there are no findings")
 
 // report is the report of an image. One that has no findings yet must not look like one that
 // has none at all.
-func (cmd scanExport) report(ctx context.Context, scans scan.Scans, i imagesArg) (scan.Report, error) {
+func (cmd scanExport) report(ctx context.Context, scans scan.Scans, i imageArg) (scan.Report, error) {
 	report, err := scans.Report(ctx, i.repo, i.Digest)
 	if errors.Is(err, scan.ErrNotScanned) {
 		return report, fmt.Errorf("%w: %w", errNoFindings, scanError(i.name, err))

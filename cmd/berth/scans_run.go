@@ -48,7 +48,7 @@ func (cmd scanRun) Run(ctx context.Context, c console) error {
 		if err != nil {
 			return err
 		}
-		var started []imagesArg
+		var started []imageArg
 		for _, i := range images {
 			there, err := cmd.start(ctx, c, audit, scans, i)
 			if err != nil {
@@ -64,7 +64,7 @@ func (cmd scanRun) Run(ctx context.Context, c console) error {
 
 // start has an image scanned, and reports whether there is a scan of it now. One of many is passed
 // over where one by itself would be refused.
-func (cmd scanRun) start(ctx context.Context, c console, audit auditLog, scans scan.Scans, i imagesArg) (bool, error) {
+func (cmd scanRun) start(ctx context.Context, c console, audit auditLog, scans scan.Scans, i imageArg) (bool, error) {
 	_, err := scans.Start(ctx, i.repo, i.Digest, scan.StartOptions{Force: cmd.Force || cmd.Anew, Anew: cmd.Anew})
 	switch {
 	case err == nil:
@@ -89,7 +89,7 @@ func (cmd scanRun) start(ctx context.Context, c console, audit auditLog, scans s
 }
 
 // tell says how the scans stand, with --wait in the end.
-func (cmd scanRun) tell(ctx context.Context, c console, scans scan.Scans, started []imagesArg) error {
+func (cmd scanRun) tell(ctx context.Context, c console, scans scan.Scans, started []imageArg) error {
 	if cmd.Wait {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeoutCause(ctx, cmd.Timeout, fmt.Errorf("after %s", cmd.Timeout))
@@ -117,7 +117,7 @@ func (cmd scanRun) tell(ctx context.Context, c console, scans scan.Scans, starte
 }
 
 // look says how a scan stands, with --wait when it has ended. Who waits is told what for.
-func (cmd scanRun) look(ctx context.Context, c console, scans scan.Scans, i imagesArg) (scan.Scan, error) {
+func (cmd scanRun) look(ctx context.Context, c console, scans scan.Scans, i imageArg) (scan.Scan, error) {
 	const (
 		pause = 200 * time.Millisecond
 		long  = 5 * time.Second // after which there should have been an answer

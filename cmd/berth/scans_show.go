@@ -49,14 +49,10 @@ func (cmd scanShow) Run(ctx context.Context, c console) error {
 		}
 	}
 	return cmd.withScans(ctx, func(e *engine.Engine, scans *scan.Service) error {
-		images, err := findImages(ctx, e, cmd.Image)
+		i, err := findImage(ctx, e, cmd.Image)
 		if err != nil {
 			return err
 		}
-		if !images[0].sole {
-			return errSayWhich
-		}
-		i := images[0]
 		report, err := scans.Report(ctx, i.repo, i.Digest)
 		if err != nil {
 			return scanError(i.name, err)

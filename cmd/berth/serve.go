@@ -20,6 +20,7 @@ import (
 	"berth/scan"
 	"berth/storage/blob"
 	"berth/storage/meta"
+	"berth/storage/queue"
 )
 
 // serveCommand runs the registry.
@@ -291,7 +292,7 @@ func (s *server) alone(ctx context.Context, name string, do func(context.Context
 }
 
 // aloneAt is alone for work that has one name.
-func (s *server) aloneAt(name string) func(context.Context, func(context.Context) error) (bool, error) {
+func (s *server) aloneAt(name string) queue.Alone {
 	return func(ctx context.Context, do func(context.Context) error) (bool, error) { return s.alone(ctx, name, do) }
 }
 

@@ -32,15 +32,15 @@ type Artifact struct {
 	open   func(context.Context) (io.ReadCloser, error) // the layer
 }
 
-// fetcher has the contents of artifacts, as registries and layouts do.
+// fetcher reads the contents of artifacts from a registry or a layout.
 type fetcher interface {
 	Fetch(ctx context.Context, d ocispec.Descriptor) (io.ReadCloser, error)
 }
 
-// maxConfig is how large a config may be, which is empty at all that make databases.
+// maxConfig is how large a config may be. Those who make databases leave it empty.
 const maxConfig = 1 << 20
 
-// read is the artifact whose manifest is at d.
+// read reads the artifact whose manifest is d. It does not open the layer.
 func read(ctx context.Context, source string, f fetcher, d ocispec.Descriptor) (Artifact, error) {
 	a := Artifact{Source: source}
 	b, err := fetchSmall(ctx, f, d, registry.MaxManifestSize)
@@ -87,7 +87,7 @@ func notDatabase(why string) error {
 	return fmt.Errorf("this is no vulnerability database and no Java index: %s; the layer of those has the type %s or %s", why, layerType, javaType)
 }
 
-// fetchSmall reads something whole, and looks whether it is what it should be.
+// fetchSmall reads something whole, and checks its digest.
 func fetchSmall(ctx context.Context, f fetcher, d ocispec.Descriptor, limit int64) ([]byte, error) {
 	if d.Size > limit {
 		return nil, fmt.Errorf("it has %d bytes; at most %d are allowed", d.Size, limit)
@@ -115,7 +115,7 @@ func packed(kind scan.DatabaseKind, source string, open func(context.Context) (i
 	return Artifact{Kind: kind, Source: source, Layer: registry.Descriptor{MediaType: formOf(kind).mediaType}, open: open}
 }
 
-// manifest makes that of a layer which has none. It is the same each time.
+// manifest makes a manifest for a layer that came without one: the same bytes each time.
 func (a *Artifact) manifest(layer registry.Descriptor, m Metadata) error {
 	f := formOf(a.Kind)
 	a.config = []byte("{}")

@@ -22,7 +22,7 @@ func (i *Importer) layer(ctx context.Context, repo registry.Name, a *Artifact, a
 		return Metadata{}, err
 	}
 	defer content.Close()
-	r := newReception(ctx, content, a, accept)
+	r := newCheckedLayer(ctx, content, a, accept)
 	defer r.end()
 	if a.From != "" {
 		return i.mount(ctx, repo, a, r)
@@ -50,7 +50,7 @@ func (i *Importer) layer(ctx context.Context, repo registry.Name, a *Artifact, a
 }
 
 // mount checks a layer that is in the registry, and makes it visible in repo.
-func (i *Importer) mount(ctx context.Context, repo registry.Name, a *Artifact, r *reception) (Metadata, error) {
+func (i *Importer) mount(ctx context.Context, repo registry.Name, a *Artifact, r *checkedLayer) (Metadata, error) {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return Metadata{}, err
 	}
@@ -61,9 +61,9 @@ func (i *Importer) mount(ctx context.Context, repo registry.Name, a *Artifact, r
 	return r.metadata, err
 }
 
-// reception is a layer that is checked as it is read. It ends with an error instead of
+// checkedLayer is a layer that is checked as it is read. It ends with an error instead of
 // io.EOF if it is not what it should be.
-type reception struct {
+type checkedLayer struct {
 	ctx       context.Context
 	content   io.Reader
 	accept    func(Metadata) error
@@ -75,13 +75,13 @@ type reception struct {
 	err      error
 	metadata Metadata // when it has ended well
 
-	check   *io.PipeWriter
-	checked chan error
+	check   *io.PipeWriter // what is read goes to Check
+	checked chan error     // what Check says; result puts it back, for end
 }
 
-func newReception(ctx context.Context, content io.Reader, a *Artifact, accept func(Metadata) error) *reception {
+func newCheckedLayer(ctx context.Context, content io.Reader, a *Artifact, accept func(Metadata) error) *checkedLayer {
 	reader, writer := io.Pipe()
-	r := &reception{
+	r := &checkedLayer{
 		ctx: ctx, content: content, accept: accept, want: a.Layer, algorithm: digest.SHA256,
 		check: writer, checked: make(chan error, 1),
 	}
@@ -102,20 +102,20 @@ func newReception(ctx context.Context, content io.Reader, a *Artifact, accept fu
 var errChecked = errors.New("the check has ended")
 
 // end waits for the check.
-func (r *reception) end() {
+func (r *checkedLayer) end() {
 	r.check.CloseWithError(errChecked)
 	<-r.checked
 }
 
 // result is that of the check, which end may still ask for.
-func (r *reception) result() error {
+func (r *checkedLayer) result() error {
 	err := <-r.checked
 	r.checked <- err
 	return err
 }
 
 // Read implements [io.Reader].
-func (r *reception) Read(p []byte) (int, error) {
+func (r *checkedLayer) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
@@ -148,7 +148,7 @@ func (r *reception) Read(p []byte) (int, error) {
 }
 
 // ended judges all that has arrived.
-func (r *reception) ended() error {
+func (r *checkedLayer) ended() error {
 	if r.want.Digest != "" && (r.received != r.want.Size || r.digest() != r.want.Digest) {
 		return r.bad(fmt.Errorf("%d bytes arrived with the digest %s, and should be %d with %s: they were damaged or cut off on their way",
 			r.received, r.digest(), r.want.Size, r.want.Digest))
@@ -161,6 +161,6 @@ func (r *reception) ended() error {
 }
 
 // bad is an error of the check.
-func (r *reception) bad(err error) error { return fmt.Errorf("the database is not taken: %w", err) }
+func (r *checkedLayer) bad(err error) error { return fmt.Errorf("the database is not taken: %w", err) }
 
-func (r *reception) digest() digest.Digest { return digest.NewDigest(r.algorithm, r.hash) }
+func (r *checkedLayer) digest() digest.Digest { return digest.NewDigest(r.algorithm, r.hash) }

@@ -13,9 +13,9 @@ import (
 	"berth/storage/queue"
 )
 
-// Updates is where it is kept how fetching databases goes. All replicas share it.
-type Updates interface {
-	// DatabaseUpdates lists it by kind; of kinds that were never asked for there is nothing.
+// UpdateStore keeps how fetching databases has gone. All replicas share it.
+type UpdateStore interface {
+	// DatabaseUpdates lists the kinds that were ever asked for.
 	DatabaseUpdates(ctx context.Context) ([]scan.DatabaseUpdate, error)
 	PutDatabaseUpdate(ctx context.Context, u scan.DatabaseUpdate) error
 }
@@ -43,14 +43,14 @@ const (
 // Updater fetches newer databases.
 type Updater struct {
 	importer *Importer
-	updates  Updates
+	updates  UpdateStore
 	opts     UpdaterOptions
 	log      *slog.Logger
 	warned   map[scan.DatabaseKind]time.Time
 }
 
 // NewUpdater returns an updater that imports by i.
-func NewUpdater(i *Importer, updates Updates, opts UpdaterOptions) *Updater {
+func NewUpdater(i *Importer, updates UpdateStore, opts UpdaterOptions) *Updater {
 	opts.Every, opts.MaxAge = cmp.Or(opts.Every, DefaultEvery), cmp.Or(opts.MaxAge, DefaultMaxAge)
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -61,12 +61,11 @@ func NewUpdater(i *Importer, updates Updates, opts UpdaterOptions) *Updater {
 	return &Updater{importer: i, updates: updates, opts: opts, log: opts.Logger, warned: map[scan.DatabaseKind]time.Time{}}
 }
 
-// look is how often Run looks whether there is anything to do: some rows of the database.
-const look = 15 * time.Second
+// passEvery is how often Run makes a pass, which mostly reads a few rows and finds nothing to do.
+const passEvery = 15 * time.Second
 
-// Run fetches databases when their time has come, until ctx ends. What one replica should do
-// at a time goes through alone, which may report that another is at it.
-func (u *Updater) Run(ctx context.Context, alone func(context.Context, func(context.Context) error) (bool, error)) {
+// Run fetches databases when they are due, until ctx ends.
+func (u *Updater) Run(ctx context.Context, alone queue.Alone) {
 	for {
 		if err := u.Pass(ctx, alone); err != nil && ctx.Err() == nil {
 			u.log.ErrorContext(ctx, "it cannot be looked up whether there are newer vulnerability databases; it goes on later", "error", err)
@@ -74,13 +73,13 @@ func (u *Updater) Run(ctx context.Context, alone func(context.Context, func(cont
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(look):
+		case <-time.After(passEvery):
 		}
 	}
 }
 
-// Pass fetches what is due, and warns of what is old.
-func (u *Updater) Pass(ctx context.Context, alone func(context.Context, func(context.Context) error) (bool, error)) error {
+// Pass fetches what is due, on one server at a time, and warns of what is old.
+func (u *Updater) Pass(ctx context.Context, alone queue.Alone) error {
 	wanted, err := u.opts.Wanted(ctx)
 	if err != nil || !wanted {
 		return err

@@ -84,7 +84,7 @@ func newHTTP() *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// Refused is an answer of the registry that it is of no use to ask for again.
+// Refused is an answer of the registry that would be the same if it were asked again.
 type Refused struct {
 	Status  int    // of HTTP
 	Message string // what the registry says, for people

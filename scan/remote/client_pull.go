@@ -15,9 +15,6 @@ import (
 	"berth/registry"
 )
 
-// maxManifest is the largest manifest that registries of berth take.
-const maxManifest = 4 << 20
-
 // Puller pulls over /v2/. It is safe for concurrent use.
 type Puller struct {
 	base     string
@@ -85,11 +82,11 @@ func (p *Puller) manifest(ctx context.Context, repo registry.Name, d digest.Dige
 		return nil, "", unknown(err, registry.ErrManifestUnknown.With("the image %s is not in the repository %s any more", d, repo))
 	}
 	defer resp.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, registry.MaxManifestSize+1))
 	switch {
 	case err != nil:
 		return nil, "", &away{err: err}
-	case len(body) > maxManifest:
+	case len(body) > registry.MaxManifestSize:
 		return nil, "", registry.ErrManifestTooLarge
 	case d.Validate() != nil || d.Algorithm().FromBytes(body) != d:
 		return nil, "", fmt.Errorf("the manifest that the registry gives is not %s", d)

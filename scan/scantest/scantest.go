@@ -1,5 +1,5 @@
-// Package scantest has vulnerabilities be found without a scanner, in tests of what goes by
-// them.
+// Package scantest gives images findings without a scanner, for tests of what depends on
+// findings.
 package scantest
 
 import (
@@ -15,8 +15,8 @@ import (
 	"berth/scan"
 )
 
-// Find has an image of a repository be scanned, for the first time or again, and findings be
-// found in it. No other scan may be due.
+// Find does a scan of an image of a repository, the first or another one, whose result is these
+// findings. No other scan may be due.
 func Find(ctx context.Context, s scan.Store, repo registry.Name, d digest.Digest, findings ...scan.Finding) error {
 	err := s.RequestScans(ctx, repo, []scan.Request{{Digest: d, Kind: scan.ImageManifest, Cause: scan.ByHand, Again: true}})
 	if err != nil {
@@ -40,7 +40,7 @@ func Find(ctx context.Context, s scan.Store, repo registry.Name, d digest.Digest
 	})
 }
 
-// Keep is findings as a [scan.Store] keeps them.
+// Keep packs findings as a [scan.Store] keeps them.
 func Keep(findings []scan.Finding) ([]byte, error) {
 	text, err := json.Marshal(findings)
 	if err != nil {

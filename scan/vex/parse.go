@@ -12,8 +12,8 @@ import (
 	"berth/scan"
 )
 
-// ErrNoVEX is of something that is no VEX document, and does not claim to be one: a signature,
-// a bill of materials, another attestation.
+// ErrNoVEX says that something is no VEX document and does not claim to be one: a signature, a
+// bill of materials, another attestation.
 var ErrNoVEX = errors.New("this is no VEX document")
 
 // Limits on documents. What is beyond them is refused as a whole: half a document could say

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,9 +39,9 @@ type child struct {
 
 // What ends an engine.
 type (
-	// limitError is that of an engine that was killed, as it would have more than it may.
+	// limitError says that an engine was killed because it took more than it may.
 	limitError struct{ reason string }
-	// deathError is that of an engine that ended by itself.
+	// deathError says that an engine ended by itself.
 	deathError struct{ reason string }
 )
 
@@ -148,8 +146,8 @@ func (c *child) listen(ctx context.Context, from *os.File, cache scan.LayerCache
 	}
 }
 
-// next is the next thing that the engine says. Errors: a limitError, a deathError, and
-// what ends ctx.
+// next waits for the next thing that the engine says. Errors: a limitError, a deathError, and
+// the cause that ctx ended.
 func (c *child) next(ctx context.Context) (word, error) {
 	select {
 	case <-ctx.Done():
@@ -283,80 +281,4 @@ func (c *child) close() {
 	if err := removeAll(c.temp); err != nil {
 		c.stderr.log.Warn("what an engine has left behind cannot be removed", "folder", c.temp, "error", err)
 	}
-}
-
-// removeAll removes a folder, also if there are folders in it that may not be written to.
-func removeAll(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
-}
-
-// tail passes on the lines that an engine prints to the log, and remembers the one that
-// says why it died.
-type tail struct {
-	log *slog.Logger
-
-	mu    sync.Mutex
-	part  []byte // of a line
-	line  string // the last one
-	fatal string // the first one of the Go runtime's last words
-}
-
-// maxLine is how much of a line is kept, in bytes.
-const maxLine = 1 << 10
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for rest := b; len(rest) > 0; {
-		end := slices.Index(rest, '\n')
-		piece := rest
-		if end >= 0 {
-			piece, rest = rest[:end], rest[end+1:]
-		} else {
-			rest = nil
-		}
-		t.part = append(t.part, piece[:min(len(piece), maxLine-len(t.part))]...)
-		if end >= 0 {
-			t.full()
-		}
-	}
-	return len(b), nil
-}
-
-// full takes a line that is at its end.
-func (t *tail) full() {
-	line := strings.TrimSpace(strings.ToValidUTF8(string(t.part), "?"))
-	t.part = t.part[:0]
-	if line == "" {
-		return
-	}
-	t.line = line
-	for _, prefix := range []string{"panic: ", "fatal error: ", "runtime: out of memory", "SIG"} {
-		if t.fatal == "" && strings.HasPrefix(line, prefix) {
-			t.fatal = line
-		}
-	}
-	t.log.Debug("the engine says", "line", line)
-}
-
-// last is the line that says most about the death of the engine.
-func (t *tail) last() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.part) > 0 {
-		t.full()
-	}
-	if t.fatal != "" {
-		return t.fatal
-	}
-	return t.line
 }

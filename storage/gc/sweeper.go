@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"berth/storage/queue"
 )
 
 // DefaultGrace is how long a blob stays that nothing mentions.
@@ -58,9 +60,9 @@ func NewSweeper(s Store, opts Options) *Sweeper {
 	return &Sweeper{store: s, opts: opts}
 }
 
-// Run sweeps whenever something is due, until ctx ends. alone calls do unless another server
-// is at it; it is for sparing the database, since sweeps that meet do no harm.
-func (s *Sweeper) Run(ctx context.Context, alone func(ctx context.Context, do func(context.Context) error) (held bool, err error)) {
+// Run sweeps whenever something is due, until ctx ends. Sweeps of two servers that meet do no
+// harm.
+func (s *Sweeper) Run(ctx context.Context, alone queue.Alone) {
 	for told := false; ; {
 		_, err := alone(ctx, func(ctx context.Context) error {
 			if !told {

@@ -89,9 +89,9 @@ func (db *DB) DeleteGate(ctx context.Context, pattern string) error {
 func (q queries) Subject(ctx context.Context, repo registry.Name, ref registry.Reference) (scan.Subject, error) {
 	var s scan.Subject
 	var matched *int64
-	query, args := findManifest(`m.digest, m.media_type, m.artifact_type, coalesce(s.status, ''), coalesce(s.reason, ''),
+	query, args := findManifest(`m.digest, m.media_type, coalesce(s.status, ''), coalesce(s.reason, ''),
 		s.matched_at, coalesce(s.blocking, '')`, `LEFT JOIN scan_reports s ON s.digest = m.digest`, repo, ref)
-	err := q.run.get(ctx, query, args, &s.Digest, &s.MediaType, &s.ArtifactType, &s.Status, &s.Reason, &matched, &s.Blocking)
+	err := q.run.get(ctx, query, args, &s.Digest, &s.MediaType, &s.Status, &s.Reason, &matched, &s.Blocking)
 	s.MatchedAt = optionalTime(matched)
 	return s, q.whyNoManifest(ctx, repo, ref, err)
 }

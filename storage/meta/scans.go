@@ -172,33 +172,6 @@ func scanState(rows *sql.Rows) (s scan.State, err error) {
 	return s, nil
 }
 
-// maxPortion is how many values one list in a statement has at most.
-const maxPortion = 128
-
-// inPortions calls do with lists for IN of some digests at a time. There are few lengths of
-// lists, so that there are few texts of statements; the last digest fills them up.
-func inPortions[T ~string](all []T, do func(list string, args []any) error) error {
-	for len(all) > 0 {
-		n := min(len(all), maxPortion)
-		length := 1
-		for length < n {
-			length *= 2
-		}
-		list, args := make([]byte, 0, 3*length), make([]any, 0, length+1)
-		for i := range length {
-			if i > 0 {
-				list = append(list, ',', ' ')
-			}
-			list, args = append(list, '?'), append(args, string(all[min(i, n-1)]))
-		}
-		if err := do(string(list), args); err != nil {
-			return err
-		}
-		all = all[n:]
-	}
-	return nil
-}
-
 // ScanManifests implements [scan.Store].
 func (db *DB) ScanManifests(ctx context.Context, repo registry.Name, images []digest.Digest) ([]registry.Manifest, error) {
 	r, err := db.Repository(ctx, repo)

@@ -56,18 +56,18 @@ func (db *DB) updateTrend(ctx context.Context, repository, day int64) error {
 		return nil
 	}
 	is := trendState{day: day, images: mark, base: was.base}
-	before := scan.Weaknesses{}
+	before := scan.VulnerabilitySet{}
 	if known {
 		if was.day < day {
 			is.base = was.open
 		}
-		if before, err = scan.ReadWeaknesses(is.base); err != nil {
+		if before, err = scan.ReadVulnerabilitySet(is.base); err != nil {
 			return err
 		}
 	} else if is.base, err = before.Keep(); err != nil {
 		return err
 	}
-	open := scan.Weaknesses{}
+	open := scan.VulnerabilitySet{}
 	for _, d := range images {
 		kept, err := db.ScanFindings(ctx, d)
 		if err == nil && kept != nil {

@@ -141,3 +141,30 @@ func (q queries) exists(ctx context.Context, query string, args ...any) (bool, e
 	}
 	return err == nil, err
 }
+
+// maxPortion is how many values one list in a statement has at most.
+const maxPortion = 128
+
+// inPortions calls do with lists for IN of some of the values at a time. There are few lengths of
+// lists, so that there are few texts of statements; the last value fills them up.
+func inPortions[T ~string](all []T, do func(list string, args []any) error) error {
+	for len(all) > 0 {
+		n := min(len(all), maxPortion)
+		length := 1
+		for length < n {
+			length *= 2
+		}
+		list, args := make([]byte, 0, 3*length), make([]any, 0, length+1)
+		for i := range length {
+			if i > 0 {
+				list = append(list, ',', ' ')
+			}
+			list, args = append(list, '?'), append(args, string(all[min(i, n-1)]))
+		}
+		if err := do(string(list), args); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
+	return nil
+}

@@ -123,7 +123,7 @@ bench-garbage: build ## measure garbage collection, and pushes beside it
 
 .PHONY: bench-scans
 bench-scans: build scanner ## measure scans, and pushes and pulls beside them
-	go run ./conformance/bench -berth $(BERTH) -scanner $(SCANNER) -scans
+	go run ./conformance/bench -berth $(BERTH) -scanner $(SCANNER) -scans -rounds 7
 
 .PHONY: bench-smoke
 bench-smoke: build scanner ## see that the benchmarks run, each once; their figures are not to be quoted

@@ -63,7 +63,8 @@ func (cmd scanList) Run(ctx context.Context, c console) error {
 	})
 }
 
-// scansOf lists the images of a repository that were scanned or are to be.
+// scansOf lists the images of a repository that were scanned or are to be. What refers to an
+// image and is none, such as a signature, is left out.
 func scansOf(ctx context.Context, e *engine.Engine, scans scan.Scans, repo registry.Name) (listed []listedScan, err error) {
 	q := registry.ImagesQuery{Limit: 1000}
 	for more := true; more; {
@@ -81,7 +82,7 @@ func scansOf(ctx context.Context, e *engine.Engine, scans scan.Scans, repo regis
 			return listed, err
 		}
 		for _, i := range page {
-			if s, ok := found[i.Digest]; ok {
+			if s, ok := found[i.Digest]; ok && (s.Status != scan.Unsupported || i.Subject == "") {
 				listed = append(listed, listedScan{append([]registry.Tag{}, i.Tags...), newRanScan(s), s.Database.UpdatedAt})
 			}
 		}

@@ -27,6 +27,8 @@ import (
 	"berth/storage/queue"
 )
 
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
 // world is a registry whose images are scanned by workers of the tests, over HTTP.
 type world struct {
 	*testing.T

@@ -19,11 +19,15 @@ import (
 // shared is the server of all tests of a package. A test binary has one of each.
 var shared struct {
 	mu     sync.Mutex
+	main   bool // whether Main runs, which ends the server
 	server *Server
 }
 
 // Main runs the tests of a package and ends the server that [Database] started.
 func Main(m *testing.M) {
+	shared.mu.Lock()
+	shared.main = true
+	shared.mu.Unlock()
 	code := m.Run()
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
@@ -41,6 +45,10 @@ func Main(m *testing.M) {
 func Database(t testing.TB) string {
 	t.Helper()
 	shared.mu.Lock()
+	if !shared.main {
+		shared.mu.Unlock()
+		t.Fatal("nothing would end the server: the package needs func TestMain(m *testing.M) { pgtest.Main(m) }")
+	}
 	if shared.server == nil {
 		server, err := start()
 		if err != nil {

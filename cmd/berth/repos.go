@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"berth/registry"
@@ -59,30 +60,50 @@ func (cmd repoList) Run(ctx context.Context, c console) error {
 	return cmd.withEngine(ctx, engine.Options{}, func(e *engine.Engine) error {
 		listed := []listedRepository{}
 		var rows [][]string
-		const page = 1000
-		for last := registry.Name(""); ; {
-			names, err := e.Repositories(ctx, last, page)
+		for name, err := range allRepositories(ctx, e) {
 			if err != nil {
 				return err
 			}
-			for _, name := range names {
-				last = name
-				r, err := e.Repository(ctx, name)
-				if errors.Is(err, registry.ErrNameUnknown) {
-					continue // deleted since it was listed
-				}
-				if err != nil {
-					return err
-				}
-				listed = append(listed, listedRepository{name, r.CreatedAt})
-				rows = append(rows, []string{string(name), formatTime(r.CreatedAt)})
+			r, err := e.Repository(ctx, name)
+			if errors.Is(err, registry.ErrNameUnknown) {
+				continue // deleted since it was listed
 			}
-			if len(names) < page {
-				break
+			if err != nil {
+				return err
 			}
+			listed = append(listed, listedRepository{name, r.CreatedAt})
+			rows = append(rows, []string{string(name), formatTime(r.CreatedAt)})
 		}
 		return cmd.print(c, listed, []string{"NAME", "CREATED"}, rows)
 	})
+}
+
+// repositoryLister lists repositories a page at a time.
+type repositoryLister interface {
+	Repositories(ctx context.Context, last registry.Name, limit int) ([]registry.Name, error)
+}
+
+// allRepositories are the names of all repositories, in order. After an error there are no more.
+func allRepositories(ctx context.Context, l repositoryLister) iter.Seq2[registry.Name, error] {
+	const page = 1000
+	return func(yield func(registry.Name, error) bool) {
+		for last := registry.Name(""); ; {
+			names, err := l.Repositories(ctx, last, page)
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for _, name := range names {
+				last = name
+				if !yield(name, nil) {
+					return
+				}
+			}
+			if len(names) < page {
+				return
+			}
+		}
+	}
 }
 
 type repoCreate struct {

@@ -46,23 +46,16 @@ func (f dataFlags) changeRules(ctx context.Context, c console, action string, wh
 // tellUnmatched says so if a pattern is for no repository that there is: it may have been mistyped,
 // or have the host of the registry in it.
 func tellUnmatched(ctx context.Context, c console, db *meta.DB, pattern string) error {
-	const page = 1000
-	for last := registry.Name(""); ; {
-		names, err := db.Repositories(ctx, last, page)
+	for name, err := range allRepositories(ctx, db) {
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			last = name
-			if registry.MatchWildcard(pattern, string(name)) {
-				return nil
-			}
-		}
-		if len(names) < page {
-			_, err := fmt.Fprintf(c.err, "berth: no repository is called like %s yet; berth repo list has all, by names without the host of the registry\n", pattern)
-			return err
+		if registry.MatchWildcard(pattern, string(name)) {
+			return nil
 		}
 	}
+	_, err := fmt.Fprintf(c.err, "berth: no repository is called like %s yet; berth repo list has all, by names without the host of the registry\n", pattern)
+	return err
 }
 
 // authorFlag is who answers for a rule.

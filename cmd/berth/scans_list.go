@@ -44,22 +44,15 @@ func (cmd scanList) Run(ctx context.Context, c console) error {
 			}
 			return cmd.tell(c, listed)
 		}
-		const page = 1000
-		for last := registry.Name(""); ; {
-			names, err := e.Repositories(ctx, last, page)
+		for name, err := range allRepositories(ctx, e) {
 			if err != nil {
 				return err
 			}
-			for _, name := range names {
-				last = name
-				if err := add(name); err != nil && !errors.Is(err, registry.ErrNameUnknown) { // deleted since it was listed
-					return err
-				}
-			}
-			if len(names) < page {
-				return cmd.tell(c, listed)
+			if err := add(name); err != nil && !errors.Is(err, registry.ErrNameUnknown) { // deleted since it was listed
+				return err
 			}
 		}
+		return cmd.tell(c, listed)
 	})
 }
 

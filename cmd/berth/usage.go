@@ -60,27 +60,20 @@ func (cmd usageShow) usages(ctx context.Context, e *engine.Engine) ([]registry.R
 		return []registry.RepositoryUsage{u}, err
 	}
 	all := []registry.RepositoryUsage{}
-	const page = 1000
-	for last := registry.Name(""); ; {
-		names, err := e.Repositories(ctx, last, page)
+	for name, err := range allRepositories(ctx, e) {
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			last = name
-			u, err := e.RepositoryUsage(ctx, name)
-			if errors.Is(err, registry.ErrNameUnknown) {
-				continue // deleted since it was listed
-			}
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, u)
+		u, err := e.RepositoryUsage(ctx, name)
+		if errors.Is(err, registry.ErrNameUnknown) {
+			continue // deleted since it was listed
 		}
-		if len(names) < page {
-			return all, nil
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, u)
 	}
+	return all, nil
 }
 
 type usageFree struct {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/opencontainers/go-digest"
-
 	"berth/registry"
 	"berth/scan"
 	"berth/storage/meta"
@@ -68,6 +66,10 @@ func strayVEX(ctx context.Context, db *meta.DB, repo registry.Name, x scan.VEXDo
 	if x.IsAbout(repo, x.Subject) {
 		return "", nil
 	}
+	_, related, err := db.VEX(ctx, repo, x.Subject, false) // the indexes that list it
+	if err != nil {
+		return "", err
+	}
 	m, err := db.ArchivedManifest(ctx, repo, x.Subject)
 	if err != nil && !errors.Is(err, registry.ErrManifestUnknown) {
 		return "", err
@@ -77,13 +79,12 @@ func strayVEX(ctx context.Context, db *meta.DB, repo registry.Name, x scan.VEXDo
 		if err != nil {
 			return "", err
 		}
-		var listed []digest.Digest
 		for _, child := range index.Manifests {
-			listed = append(listed, child.Digest)
+			related = append(related, child.Digest)
 		}
-		if x.IsAbout(repo, x.Subject, listed...) {
-			return "", nil
-		}
+	}
+	if x.IsAbout(repo, x.Subject, related...) {
+		return "", nil
 	}
 	why := "none of its products is the image that it refers to"
 	for _, s := range x.Statements {

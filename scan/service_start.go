@@ -29,7 +29,7 @@ func (s *Service) Start(ctx context.Context, repo registry.Name, d digest.Digest
 		return Scan{}, ErrArchived
 	}
 	requests := map[digest.Digest]Request{}
-	if err := s.requests(ctx, repo, []digest.Digest{d}, how.Anew, requests, maxNested); err != nil {
+	if err := s.requests(ctx, repo, []digest.Digest{d}, requests, maxNested); err != nil {
 		return Scan{}, err
 	}
 	if !slices.ContainsFunc(slices.Collect(maps.Values(requests)), func(r Request) bool { return r.Kind == ImageManifest }) {
@@ -39,6 +39,9 @@ func (s *Service) Start(ctx context.Context, repo registry.Name, d digest.Digest
 		return Scan{}, registry.ErrLimitExceeded.With("a scan of the image was asked for %s ago; it can be had once in 24 hours", max(age.Round(time.Second), time.Second))
 	}
 	all := slices.SortedFunc(maps.Values(requests), func(a, b Request) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	for i := range all {
+		all[i].Anew = how.Anew
+	}
 	if err := s.store.RequestScans(ctx, repo, all); err != nil {
 		return Scan{}, err
 	}
@@ -47,7 +50,7 @@ func (s *Service) Start(ctx context.Context, repo registry.Name, d digest.Digest
 
 // requests adds what has to be asked for so that images are scanned: of an index all that it
 // lists.
-func (s *Service) requests(ctx context.Context, repo registry.Name, images []digest.Digest, anew bool, all map[digest.Digest]Request, depth int) error {
+func (s *Service) requests(ctx context.Context, repo registry.Name, images []digest.Digest, all map[digest.Digest]Request, depth int) error {
 	manifests, err := s.store.ScanManifests(ctx, repo, images)
 	if err != nil {
 		return err
@@ -58,7 +61,7 @@ func (s *Service) requests(ctx context.Context, repo registry.Name, images []dig
 		if err != nil {
 			return err
 		}
-		r := Request{Digest: m.Digest, Kind: KindOf(c), Cause: ByHand, Again: true, Anew: anew}
+		r := Request{Digest: m.Digest, Kind: KindOf(c), Cause: ByHand, Again: true}
 		all[m.Digest] = r
 		if r.Kind != IndexManifest || depth == 0 {
 			continue
@@ -73,5 +76,5 @@ func (s *Service) requests(ctx context.Context, repo registry.Name, images []dig
 		return nil
 	}
 	slices.Sort(listed)
-	return s.requests(ctx, repo, slices.Compact(listed), anew, all, depth-1)
+	return s.requests(ctx, repo, slices.Compact(listed), all, depth-1)
 }

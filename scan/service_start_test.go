@@ -181,12 +181,7 @@ func TestAnew(t *testing.T) {
 	onBoth(t, func(w *world) {
 		image := registrytest.Recipe{Seed: 1}.Image()
 		w.push("app", image)
-		start := func(how scan.StartOptions) {
-			t.Helper()
-			_, err := w.service.Start(w.ctx, "app", image.Digest, how)
-			w.must(err)
-		}
-		start(scan.StartOptions{})
+		w.start("app", image.Digest, scan.StartOptions{})
 		k := worker{w, "k", w.database("d")}
 		k.scanned("CVE-1")
 		first := w.state("app", image.Digest).InventoryAt
@@ -194,8 +189,8 @@ func TestAnew(t *testing.T) {
 		_, err := w.service.Start(w.ctx, "app", image.Digest, scan.StartOptions{Anew: true})
 		w.wantError("Start", err, registry.ErrLimitExceeded)
 		w.passed += time.Second
-		start(scan.StartOptions{Force: true, Anew: true})
-		start(scan.StartOptions{Force: true}) // does not take it back
+		w.start("app", image.Digest, scan.StartOptions{Force: true, Anew: true})
+		w.start("app", image.Digest, scan.StartOptions{Force: true}) // does not take it back
 		if got := w.found("app", image.Digest); !slices.Equal(got, []string{"CVE-1"}) {
 			t.Errorf("meanwhile %q are found", got)
 		}
@@ -207,12 +202,12 @@ func TestAnew(t *testing.T) {
 		if s := w.state("app", image.Digest); s.Status != scan.Complete || !s.InventoryAt.After(first) || s.Counts[scan.Low] != 2 {
 			t.Errorf("the scan is %+v, its first inventory is of %s", s, first)
 		}
-		start(scan.StartOptions{Force: true})
+		w.start("app", image.Digest, scan.StartOptions{Force: true})
 		if j := k.scanned("CVE-1"); !j.HasInventory {
 			t.Error("the inventory is made anew a second time")
 		}
 
-		start(scan.StartOptions{Force: true, Anew: true})
+		w.start("app", image.Digest, scan.StartOptions{Force: true, Anew: true})
 		k.fail(k.take(), scan.Failure{Reason: "a layer is gone", Permanent: true}, http.StatusNoContent)
 		w.wantStatus("app", image.Digest, scan.Failed, "a layer is gone")
 		if got := w.found("app", image.Digest); !slices.Equal(got, []string{"CVE-1"}) {
@@ -252,19 +247,14 @@ func TestAnewMeanwhile(t *testing.T) {
 	onBoth(t, func(w *world) {
 		image := registrytest.Recipe{Seed: 1}.Image()
 		w.push("app", image)
-		start := func(how scan.StartOptions) {
-			t.Helper()
-			_, err := w.service.Start(w.ctx, "app", image.Digest, how)
-			w.must(err)
-		}
 		k := worker{w, "k", w.database("d")}
 		for what, end := range map[string]func(j scan.Job){
 			"a result":  func(j scan.Job) { k.end(j, k.result(j, "CVE-1"), http.StatusNoContent) },
 			"a failure": func(j scan.Job) { k.fail(j, scan.Failure{Reason: "no", Permanent: true}, http.StatusNoContent) },
 		} {
-			start(scan.StartOptions{Force: true})
+			w.start("app", image.Digest, scan.StartOptions{Force: true})
 			j := k.take()
-			start(scan.StartOptions{Force: true, Anew: true})
+			w.start("app", image.Digest, scan.StartOptions{Force: true, Anew: true})
 			end(j)
 			if s := w.state("app", image.Digest); s.Status != scan.Pending {
 				t.Errorf("%s: the scan is %s", what, s.Status)

@@ -135,6 +135,13 @@ func (w *world) state(repo registry.Name, d digest.Digest) scan.Scan {
 	return s
 }
 
+// start has an image scanned by hand.
+func (w *world) start(repo registry.Name, d digest.Digest, how scan.StartOptions) {
+	w.Helper()
+	_, err := w.service.Start(w.ctx, repo, d, how)
+	w.must(err)
+}
+
 func (w *world) wantStatus(repo registry.Name, d digest.Digest, status scan.Status, reason string) {
 	w.Helper()
 	if s := w.state(repo, d); s.Status != status || !strings.Contains(s.Reason, reason) || reason == "" && s.Reason != "" {

@@ -102,7 +102,7 @@ func (s databaseStatus) rows() [][2]string {
 		if s.Old {
 			old = ", WHICH IS OLD"
 		}
-		add("  made", "%s, %s ago%s", formatTime(d.UpdatedAt), age(time.Now(), d.UpdatedAt), old)
+		add("  made", "%s, %s ago%s", formatTime(d.UpdatedAt), roughly(time.Duration(s.Age)*time.Second), old)
 		add("  a newer one is due", "%s", formatTime(d.NextUpdate))
 		add("  imported", "%s, from %s", formatTime(d.ImportedAt), d.Source)
 	}

@@ -70,7 +70,11 @@ func age(now, t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	d := now.Sub(t)
+	return roughly(now.Sub(t))
+}
+
+// roughly is a duration with as much of it as matters to people.
+func roughly(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return d.Round(time.Second).String()
